@@ -1,1 +1,5 @@
 //! Hubwire.
+pub mod protocol;
+mod time;
+
+pub use time::Time;

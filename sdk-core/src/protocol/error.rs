@@ -1,0 +1,87 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use super::Encoding;
+
+/// What a peer sent that the hub protocol does not allow.
+///
+/// The texts name the property or element that was wrong and never quote payloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A property the message type must have is absent.
+    MissingProperty(&'static str),
+    /// A property or element has the wrong type.
+    WrongType {
+        /// Its name in the specification.
+        property: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A completion has both `error` and `result`.
+    ErrorAndResult,
+    /// The bytes are not JSON.
+    Json(Cow<'static, str>),
+    /// The bytes are not MessagePack, or end in the middle of a value.
+    MessagePack(&'static str),
+    /// A MessagePack array has fewer elements than its message type needs.
+    ShortArray {
+        /// The message type (1 to 9), or 0 when the array is empty.
+        message_type: u64,
+        /// How many elements there are.
+        len: u32,
+    },
+    /// The result kind of a completion is none of 1, 2 and 3.
+    ResultKind(u64),
+    /// A MessagePack length prefix is longer than five bytes or says more than 2^31 - 1 bytes.
+    LengthPrefix,
+    /// A message is larger than the receiver's limit.
+    TooLarge {
+        /// The limit in bytes, framing included.
+        limit: usize,
+    },
+    /// A handshake is malformed.
+    Handshake(Cow<'static, str>),
+    /// A negotiate response is malformed.
+    Negotiate(Cow<'static, str>),
+    /// A payload was made for another encoding than the connection speaks. The caller's fault, not the peer's.
+    PayloadEncoding {
+        /// What the connection speaks.
+        expected: Encoding,
+    },
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // These two texts are the official server's.
+            Self::MissingProperty(name) => write!(f, "Missing required property '{name}'."),
+            Self::ErrorAndResult => {
+                f.write_str("The 'error' and 'result' properties are mutually exclusive.")
+            }
+            Self::WrongType { property, expected } => write!(f, "Expected '{property}' to be {expected}."),
+            Self::Json(detail) => write!(f, "The message is not valid JSON: {detail}."),
+            Self::MessagePack(detail) => write!(f, "The message is not valid MessagePack: {detail}."),
+            Self::ShortArray { message_type: 0, .. } => f.write_str("The message array is empty."),
+            Self::ShortArray { message_type, len } => {
+                write!(f, "The array of a message of type {message_type} is too short: {len} elements.")
+            }
+            Self::ResultKind(kind) => write!(f, "Invalid result kind {kind} in a completion."),
+            Self::LengthPrefix => {
+                f.write_str("Messages over 2GB in size are not supported: bad length prefix.")
+            }
+            // The official server's text, which users search for.
+            Self::TooLarge { limit } => write!(
+                f,
+                "The maximum message size of {limit}B was exceeded. The message size can be configured in AddHubOptions."
+            ),
+            Self::Handshake(detail) => write!(f, "Invalid handshake: {detail}."),
+            Self::Negotiate(detail) => write!(f, "Invalid negotiate response: {detail}."),
+            Self::PayloadEncoding { expected } => {
+                write!(f, "The payload is not encoded for the hub protocol '{}'.", expected.name())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}

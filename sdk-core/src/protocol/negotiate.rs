@@ -1,0 +1,265 @@
+#[cfg(feature = "codec")]
+use super::ProtocolError;
+
+/// How the bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// A WebSocket: both directions, text and binary.
+    WebSockets,
+    /// Server-Sent Events downwards, HTTP POST upwards; text only.
+    ServerSentEvents,
+    /// Repeated HTTP GET downwards, HTTP POST upwards.
+    LongPolling,
+}
+
+impl Transport {
+    /// All transports, in the order the official server offers them.
+    pub const ALL: [Self; 3] = [Self::WebSockets, Self::ServerSentEvents, Self::LongPolling];
+
+    /// The name in a negotiate response.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WebSockets => "WebSockets",
+            Self::ServerSentEvents => "ServerSentEvents",
+            Self::LongPolling => "LongPolling",
+        }
+    }
+
+    /// The transport of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.name() == name)
+    }
+
+    /// What the official server lets it carry.
+    pub const fn formats(self) -> TransferFormats {
+        match self {
+            Self::ServerSentEvents => TransferFormats { text: true, binary: false },
+            Self::WebSockets | Self::LongPolling => TransferFormats { text: true, binary: true },
+        }
+    }
+}
+
+/// What a hub protocol needs of a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransferFormat {
+    /// UTF-8 text is enough.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// What a transport can carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TransferFormats {
+    /// UTF-8 text.
+    pub text: bool,
+    /// Any bytes.
+    pub binary: bool,
+}
+
+impl TransferFormats {
+    /// Whether it includes that format.
+    pub const fn contains(self, format: TransferFormat) -> bool {
+        match format {
+            TransferFormat::Text => self.text,
+            TransferFormat::Binary => self.binary,
+        }
+    }
+}
+
+/// One entry of the server's list of transports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvailableTransport {
+    /// The transport.
+    pub transport: Transport,
+    /// What it carries on this server.
+    pub formats: TransferFormats,
+}
+
+/// What a server answers to `POST {url}/negotiate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NegotiateResponse {
+    /// Connect here.
+    Accepted(Negotiated),
+    /// Negotiate again at another address.
+    Redirect(Redirect),
+    /// The server refuses, with its text.
+    Refused(String),
+}
+
+/// The accepted form of a negotiate response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The public id of the connection, as hubs see it.
+    pub connection_id: String,
+    /// The secret id, from version 1 on.
+    pub connection_token: Option<String>,
+    /// 0 or 1.
+    pub version: u8,
+    /// In the server's order of preference, without those this crate does not know.
+    pub transports: Vec<AvailableTransport>,
+    /// Whether the server granted stateful reconnect.
+    pub stateful_reconnect: bool,
+    /// How long the access token is valid, in seconds, where the server supports refreshing it in place.
+    pub token_lifetime_seconds: Option<u64>,
+}
+
+impl Negotiated {
+    /// The value of the `id` query parameter of every transport request.
+    pub fn transport_id(&self) -> &str {
+        self.connection_token.as_deref().unwrap_or(&self.connection_id)
+    }
+}
+
+/// The redirecting form of a negotiate response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// Where to negotiate instead.
+    pub url: String,
+    /// Replaces the user's token for the rest of this start.
+    pub access_token: Option<String>,
+}
+
+#[cfg(feature = "codec")]
+mod codec {
+    use serde::{Deserialize, Serialize};
+
+    use super::{
+        AvailableTransport, NegotiateResponse, Negotiated, ProtocolError, Redirect, TransferFormats,
+        Transport,
+    };
+
+    // Unknown fields are ignored: servers add their own.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wire {
+        error: Option<String>,
+        url: Option<String>,
+        access_token: Option<String>,
+        connection_id: Option<String>,
+        connection_token: Option<String>,
+        negotiate_version: Option<i64>,
+        available_transports: Option<Vec<WireTransport>>,
+        use_stateful_reconnect: Option<bool>,
+        token_lifetime_seconds: Option<u64>,
+        #[serde(rename = "ProtocolVersion")]
+        legacy_protocol_version: Option<serde::de::IgnoredAny>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct WireTransport {
+        transport: String,
+        #[serde(default)]
+        transfer_formats: Vec<String>,
+    }
+
+    impl NegotiateResponse {
+        /// Reads the body of a negotiate response.
+        ///
+        /// # Errors
+        /// When it is not JSON, comes from a server of the old ASP.NET (not Core) SignalR, or lacks the connection id.
+        pub fn decode(body: &[u8]) -> Result<Self, ProtocolError> {
+            let wire: Wire = serde_json::from_slice(body)
+                .map_err(|error| ProtocolError::Negotiate(error.to_string().into()))?;
+            if wire.legacy_protocol_version.is_some() {
+                return Err(ProtocolError::Negotiate(
+                    "the server is an ASP.NET SignalR server; only ASP.NET Core SignalR can be reached"
+                        .into(),
+                ));
+            }
+            if let Some(error) = wire.error.filter(|error| !error.is_empty()) {
+                return Ok(Self::Refused(error));
+            }
+            if let Some(url) = wire.url.filter(|url| !url.is_empty()) {
+                return Ok(Self::Redirect(Redirect { url, access_token: wire.access_token }));
+            }
+            let connection_id = wire
+                .connection_id
+                .filter(|id| !id.is_empty())
+                .ok_or_else(|| ProtocolError::Negotiate("neither connectionId nor url nor error".into()))?;
+            let transports = wire.available_transports.unwrap_or_default().into_iter().filter_map(|entry| {
+                Some(AvailableTransport {
+                    transport: Transport::from_name(&entry.transport)?,
+                    formats: TransferFormats {
+                        text: entry.transfer_formats.iter().any(|format| format == "Text"),
+                        binary: entry.transfer_formats.iter().any(|format| format == "Binary"),
+                    },
+                })
+            });
+            // A server may answer with a higher version than was asked for; what this crate knows of is 0 and 1.
+            let version = if wire.negotiate_version.unwrap_or(0) >= 1 { 1 } else { 0 };
+            Ok(Self::Accepted(Negotiated {
+                connection_id,
+                connection_token: wire.connection_token.filter(|token| version > 0 && !token.is_empty()),
+                version,
+                transports: transports.collect(),
+                stateful_reconnect: wire.use_stateful_reconnect.unwrap_or(false),
+                token_lifetime_seconds: wire.token_lifetime_seconds,
+            }))
+        }
+
+        /// Writes the body of a negotiate response.
+        pub fn encode(&self) -> Vec<u8> {
+            #[derive(Serialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Accepted<'a> {
+                negotiate_version: u8,
+                connection_id: &'a str,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                connection_token: Option<&'a str>,
+                available_transports: Vec<Entry>,
+                #[serde(skip_serializing_if = "std::ops::Not::not")]
+                use_stateful_reconnect: bool,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                token_lifetime_seconds: Option<u64>,
+            }
+            #[derive(Serialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Entry {
+                transport: &'static str,
+                transfer_formats: Vec<&'static str>,
+            }
+            #[derive(Serialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Elsewhere<'a> {
+                url: &'a str,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                access_token: Option<&'a str>,
+            }
+            #[derive(Serialize)]
+            struct Refused<'a> {
+                error: &'a str,
+            }
+            let body = match self {
+                Self::Refused(error) => serde_json::to_vec(&Refused { error }),
+                Self::Redirect(Redirect { url, access_token }) => {
+                    serde_json::to_vec(&Elsewhere { url, access_token: access_token.as_deref() })
+                }
+                Self::Accepted(negotiated) => serde_json::to_vec(&Accepted {
+                    negotiate_version: negotiated.version,
+                    connection_id: &negotiated.connection_id,
+                    connection_token: negotiated.connection_token.as_deref(),
+                    available_transports: negotiated.transports.iter().map(Entry::from).collect(),
+                    use_stateful_reconnect: negotiated.stateful_reconnect,
+                    token_lifetime_seconds: negotiated.token_lifetime_seconds,
+                }),
+            };
+            impl From<&AvailableTransport> for Entry {
+                fn from(entry: &AvailableTransport) -> Self {
+                    let formats = [(entry.formats.text, "Text"), (entry.formats.binary, "Binary")];
+                    Self {
+                        transport: entry.transport.name(),
+                        transfer_formats: formats
+                            .iter()
+                            .filter(|(has, _)| *has)
+                            .map(|(_, name)| *name)
+                            .collect(),
+                    }
+                }
+            }
+            // Plain strings and numbers always serialise.
+            body.unwrap_or_default()
+        }
+    }
+}
