@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use crate::protocol::{Encoding, Transport};
+
+/// How a [`Client`](super::Client) connects and what it holds at most.
+///
+/// The times are those of the official clients; see the documentation of each field.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The address of the hub, with scheme `http` or `https` and its own query.
+    pub url: String,
+    /// The hub protocol.
+    pub encoding: Encoding,
+    /// The transports that may be used, among those the driver has. The server's order decides.
+    pub transports: Vec<Transport>,
+    /// Connect without negotiating. Only with WebSockets as the one transport.
+    pub skip_negotiation: bool,
+    /// Whether there is a token factory to ask before connecting.
+    pub has_token_factory: bool,
+    /// The longest time without sending anything before a ping goes out. 15 s.
+    pub keep_alive_interval: Duration,
+    /// The longest time without receiving anything before the connection counts as lost. 30 s; at least twice the
+    /// server's keep-alive interval.
+    pub server_timeout: Duration,
+    /// The longest time for the handshake response. 15 s.
+    pub handshake_timeout: Duration,
+    /// The longest time for the token, for negotiating and for opening a transport, each. 30 s.
+    pub request_timeout: Duration,
+    /// The longest time to wait for the transport to close in order. 5 s.
+    pub close_timeout: Duration,
+    /// How many redirects of the negotiation are followed. 100.
+    pub max_redirects: u32,
+    /// How many calls may wait for their end at one time. 65,536.
+    pub max_pending_calls: usize,
+    /// How many calls of the server may wait for an answer at one time. 1,024.
+    pub max_pending_replies: usize,
+}
+
+impl Config {
+    /// The defaults, for that address.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            encoding: Encoding::Json,
+            transports: vec![Transport::WebSockets],
+            skip_negotiation: false,
+            has_token_factory: false,
+            keep_alive_interval: Duration::from_secs(15),
+            server_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            max_redirects: 100,
+            max_pending_calls: 65_536,
+            max_pending_replies: 1_024,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Everything that crosses the border of the core: what goes in, what comes out, and the ids in both.
+
+use bytestring::ByteString;
+
+use super::state::{Cause, ConnectionState};
+use crate::protocol::{
+    HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse, ProtocolError, Transport,
+};
+use crate::{Error, Time};
+
+/// Names one attempt to open a transport. It grows with every attempt; input for an old one is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub(super) u64);
+
+/// Names one question to the outside, a token or a negotiate request. An answer to an old one is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub(super) u64);
+
+/// Names a call of the application. The caller chooses it; it must not be in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// Names a stream that the application uploads. The caller chooses it; it must not be in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UploadId(pub u64);
+
+/// Names a call of the server that waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReplyId(pub(super) u64);
+
+impl ReplyId {
+    /// The number, for languages that cannot hold the type.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The id of that number; one that is unknown does no harm.
+    pub const fn from_raw(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input<P> {
+    /// The application wants something.
+    Command(Command<P>),
+    /// The answer to [`Output::Token`]: the token, none, or why there is none.
+    Token(RequestId, Result<Option<String>, String>),
+    /// The answer to [`Output::Negotiate`].
+    Negotiated(RequestId, Result<NegotiateResponse, RequestFailure>),
+    /// The transport is open: bytes can be sent.
+    Opened(LinkId),
+    /// The first record of the transport, read as a handshake response.
+    Handshake(LinkId, Result<HandshakeResponse, ProtocolError>),
+    /// A message came.
+    Message(LinkId, HubMessage<P>),
+    /// Bytes came that are no message.
+    Malformed(LinkId, ProtocolError),
+    /// The transport failed to open, or is closed now. With an error unless the peer closed it cleanly.
+    Closed(LinkId, Result<(), RequestFailure>),
+    /// Time went by: the deadline of [`Output::Wait`] was reached.
+    Tick,
+}
+
+/// What the application wants.
+#[derive(Debug)]
+pub enum Command<P> {
+    /// Connect.
+    Start,
+    /// Disconnect; calls that wait end.
+    Stop,
+    /// Call a method without being told whether it ran. Completed as soon as it was handed to the transport.
+    Send {
+        /// Names it in [`Event::Completed`].
+        call: CallId,
+        /// The method.
+        target: ByteString,
+        /// Its argument list.
+        arguments: P,
+        /// Streams that feed its stream parameters, in their order.
+        uploads: Vec<UploadId>,
+    },
+    /// Call a method and wait for its result.
+    Invoke {
+        /// Names it in [`Event::Completed`].
+        call: CallId,
+        /// The method.
+        target: ByteString,
+        /// Its argument list.
+        arguments: P,
+        /// Streams that feed its stream parameters, in their order.
+        uploads: Vec<UploadId>,
+    },
+    /// Call a streaming method.
+    Stream {
+        /// Names it in [`Event::Item`] and [`Event::Completed`].
+        call: CallId,
+        /// The method.
+        target: ByteString,
+        /// Its argument list.
+        arguments: P,
+        /// Streams that feed its stream parameters, in their order.
+        uploads: Vec<UploadId>,
+    },
+    /// One item of an upload. Ignored when the stream has ended.
+    Item {
+        /// The stream.
+        upload: UploadId,
+        /// The item.
+        item: P,
+    },
+    /// The end of an upload. Ignored when the stream has ended.
+    EndUpload {
+        /// The stream.
+        upload: UploadId,
+        /// Why, if it failed.
+        error: Option<String>,
+    },
+    /// Take back a call. Ends it as cancelled at once and tells the server. Ignored when the call has ended.
+    Cancel(CallId),
+    /// Answer a call of the server. Ignored when nobody waits any more.
+    Reply(ReplyId, Reply<P>),
+}
+
+/// The answer to a call of the server.
+#[derive(Debug)]
+pub enum Reply<P> {
+    /// The handler returned nothing.
+    Void,
+    /// The handler returned a value.
+    Value(P),
+    /// The handler failed.
+    Error(String),
+    /// No handler that returns a value is registered.
+    NoHandler,
+    /// More than one handler returned a value.
+    ManyHandlers,
+}
+
+/// What the driver must do next.
+#[derive(Debug, PartialEq)]
+pub enum Output<P> {
+    /// Ask the application for an access token and answer with [`Input::Token`].
+    Token(RequestId),
+    /// `POST` with an empty body and answer with [`Input::Negotiated`].
+    Negotiate(RequestId, HttpRequest),
+    /// Open a transport and answer with [`Input::Opened`] or [`Input::Closed`].
+    Open(LinkId, LinkRequest),
+    /// Send the handshake; what comes next on that link is its response.
+    Handshake(LinkId, HandshakeRequest),
+    /// Send a message.
+    Transmit(LinkId, HubMessage<P>),
+    /// Close the transport after what was sent before, and answer with [`Input::Closed`] when that is done.
+    Shut(LinkId),
+    /// Something the application should know.
+    Event(Event<P>),
+    /// Nothing more to do until input comes or this time is reached. The last output of every drain.
+    Wait(Option<Time>),
+}
+
+/// A request over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Where, with its query.
+    pub url: String,
+    /// For the `Authorization: Bearer` header.
+    pub token: Option<String>,
+}
+
+/// A transport to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkRequest {
+    /// Which one.
+    pub transport: Transport,
+    /// Where, with its query, as an HTTP URL.
+    pub url: String,
+    /// The access token; a header where the platform allows one, else the query parameter `access_token`.
+    pub token: Option<String>,
+}
+
+/// Why a request or a transport failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestFailure {
+    /// The server answered with another HTTP status than success.
+    Status {
+        /// The status code.
+        code: u16,
+        /// The server's text: the body, else the reason phrase.
+        text: String,
+    },
+    /// No answer, or none that could be read to its end.
+    Network(String),
+    /// The answer is malformed.
+    Protocol(ProtocolError),
+}
+
+impl RequestFailure {
+    /// The same as an [`Error`].
+    pub(super) fn into_error(self) -> Error {
+        use crate::ErrorKind;
+        match self {
+            Self::Status { code, text } if text.is_empty() => {
+                Error::new(ErrorKind::Refused, format!("the server answered with status {code}"))
+            }
+            Self::Status { code, text } => {
+                Error::new(ErrorKind::Refused, format!("the server answered with status {code}: {text}"))
+            }
+            Self::Network(detail) => Error::new(ErrorKind::Network, detail),
+            Self::Protocol(error) => error.into(),
+        }
+    }
+}
+
+/// Something the application should know.
+#[derive(Debug, PartialEq)]
+pub enum Event<P> {
+    /// The connection went into another state.
+    StateChanged {
+        /// The new state.
+        state: ConnectionState,
+        /// What made it change.
+        cause: Cause,
+    },
+    /// The server calls a method of the client.
+    Invocation {
+        /// The method.
+        target: ByteString,
+        /// Its argument list.
+        arguments: P,
+        /// Where the server waits for an answer: give one with [`Command::Reply`], exactly once.
+        reply: Option<ReplyId>,
+    },
+    /// The server no longer waits for that answer.
+    InvocationCancelled(ReplyId),
+    /// A call has ended. Every call ends exactly once.
+    Completed {
+        /// Which one.
+        call: CallId,
+        /// Its value, nothing, or why it failed.
+        result: Result<Option<P>, Error>,
+    },
+    /// An item of a stream.
+    Item {
+        /// The streaming call.
+        call: CallId,
+        /// The item.
+        item: P,
+    },
+    /// Nobody reads that upload any more: stop producing items.
+    UploadStopped(UploadId),
+}

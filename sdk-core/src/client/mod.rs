@@ -1,0 +1,344 @@
+//! The client as a state machine: no sockets, no clock, no threads, no randomness, no async, no callbacks.
+//!
+//! [`Client::handle`] is the only way in and [`Client::poll`] the only way out. A driver does this, for ever:
+//!
+//! 1. Wait until something happens: a command, bytes, a closed socket, or the time of the last [`Output::Wait`].
+//! 2. Decode bytes into messages (the payload `P` stays as the platform keeps it), and call [`Client::handle`] with
+//!    the current [`Time`] and one [`Input`].
+//! 3. Call [`Client::poll`] until it returns [`Output::Wait`], doing what each output says, in order. Outputs must
+//!    not be left for later: the wait is the last one, so no timer can be forgotten.
+//! 4. Only then call into the application with the events collected: it may call back.
+//!
+//! Whatever a peer sends, the client neither panics nor grows without bound: what the peer does wrong closes the
+//! connection and is reported as [`Cause::Failed`], what the caller does wrong is a [`Misuse`].
+//!
+//! ```
+//! use hubwire::client::{Client, Command, Config, Input, Output};
+//! use hubwire::Time;
+//!
+//! // The payload may be anything; this client carries numbers.
+//! let mut config = Config::new("http://localhost/hubs/chat");
+//! config.skip_negotiation = true;
+//! let mut client = Client::<u32>::new(config);
+//! client.handle(Time::ZERO, Input::Command(Command::Start))?;
+//! while let output = client.poll() {
+//!     match output {
+//!         Output::Open(_, request) => assert_eq!(request.url, "http://localhost/hubs/chat"),
+//!         Output::Wait(deadline) => {
+//!             assert!(deadline.is_some());
+//!             break;
+//!         }
+//!         _ => {}
+//!     }
+//! }
+//! # Ok::<_, hubwire::client::Misuse>(())
+//! ```
+
+mod calls;
+mod config;
+mod connection;
+mod io;
+mod replies;
+mod state;
+mod timers;
+mod url;
+
+use std::collections::VecDeque;
+use std::fmt;
+
+pub use config::Config;
+pub use io::{
+    CallId, Command, Event, HttpRequest, Input, LinkId, LinkRequest, Output, Reply, ReplyId, RequestFailure,
+    RequestId, UploadId,
+};
+pub use state::{Cause, ConnectionState};
+
+use crate::protocol::{
+    Call, CancelInvocation, Completion, HubMessage, Invocation, Outcome, StreamInvocation, StreamItem,
+};
+use crate::{Error, ErrorKind, Time};
+use calls::{CallKind, Calls};
+use connection::Phase;
+use replies::Replies;
+use timers::{Timer, Timers};
+
+/// The official clients' text.
+const NOT_CONNECTED: &str = "Cannot send data if the connection is not in the 'Connected' State.";
+/// What .NET clients say when the caller of an upload goes away.
+const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
+
+/// One connection to a hub. See the [module documentation](self) for how to drive it.
+#[derive(Debug)]
+pub struct Client<P> {
+    config: Config,
+    phase: Phase,
+    timers: Timers,
+    calls: Calls,
+    replies: Replies,
+    out: VecDeque<Output<P>>,
+    now: Time,
+    last_link: u64,
+    last_request: u64,
+}
+
+impl<P> Client<P> {
+    /// A client that is not connected.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            phase: Phase::Disconnected,
+            timers: Timers::default(),
+            calls: Calls::default(),
+            replies: Replies::default(),
+            out: VecDeque::new(),
+            now: Time::ZERO,
+            last_link: 0,
+            last_request: 0,
+        }
+    }
+
+    /// The state of the connection.
+    pub const fn state(&self) -> ConnectionState {
+        self.phase.state()
+    }
+
+    /// Takes one input. `now` that lies before an earlier one counts as that one.
+    ///
+    /// # Errors
+    /// Only for what the caller did wrong; nothing has changed then.
+    pub fn handle(&mut self, now: Time, input: Input<P>) -> Result<(), Misuse> {
+        self.now = self.now.max(now);
+        match input {
+            Input::Command(command) => return self.handle_command(command),
+            Input::Token(request, token) => self.handle_token(request, token),
+            Input::Negotiated(request, response) => self.handle_negotiated(request, response),
+            Input::Opened(link) => self.handle_opened(link),
+            Input::Handshake(link, response) => self.handle_handshake(link, response),
+            Input::Message(link, message) if self.phase.connected() == Some(link) => {
+                self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
+                self.handle_message(link, message);
+            }
+            Input::Message(..) => {}
+            Input::Malformed(link, error) => self.handle_malformed(link, error),
+            Input::Closed(link, result) => self.handle_closed(link, result),
+            Input::Tick => {}
+        }
+        while let Some(timer) = self.timers.take_due(self.now) {
+            self.handle_timer(timer);
+        }
+        Ok(())
+    }
+
+    /// The next thing to do; [`Output::Wait`] when there is nothing left.
+    pub fn poll(&mut self) -> Output<P> {
+        self.out.pop_front().unwrap_or_else(|| Output::Wait(self.timers.next()))
+    }
+
+    fn handle_command(&mut self, command: Command<P>) -> Result<(), Misuse> {
+        match command {
+            Command::Start => self.start()?,
+            Command::Stop => self.stop(),
+            Command::Send { call, target, arguments, uploads } => {
+                self.check_ids(call, &uploads)?;
+                match self.link_for_call() {
+                    Ok(link) => {
+                        let call_message = self.call_message(target, arguments, &uploads);
+                        let message = Invocation { invocation_id: None, call: call_message };
+                        self.transmit(link, HubMessage::Invocation(message));
+                        self.event(Event::Completed { call, result: Ok(None) });
+                    }
+                    Err(error) => self.refuse(call, uploads, error),
+                }
+            }
+            Command::Invoke { call, target, arguments, uploads } => {
+                self.check_ids(call, &uploads)?;
+                match self.link_for_call() {
+                    Ok(link) => {
+                        let call_message = self.call_message(target, arguments, &uploads);
+                        let invocation_id = Some(self.calls.open(call, CallKind::Invoke, uploads));
+                        let message = Invocation { invocation_id, call: call_message };
+                        self.transmit(link, HubMessage::Invocation(message));
+                    }
+                    Err(error) => self.refuse(call, uploads, error),
+                }
+            }
+            Command::Stream { call, target, arguments, uploads } => {
+                self.check_ids(call, &uploads)?;
+                match self.link_for_call() {
+                    Ok(link) => {
+                        let call_message = self.call_message(target, arguments, &uploads);
+                        let invocation_id = self.calls.open(call, CallKind::Stream, uploads);
+                        let message = StreamInvocation { invocation_id, call: call_message };
+                        self.transmit(link, HubMessage::StreamInvocation(message));
+                    }
+                    Err(error) => self.refuse(call, uploads, error),
+                }
+            }
+            Command::Item { upload, item } => {
+                if let (Some(link), Some(invocation_id)) = (self.phase.connected(), self.calls.upload(upload))
+                {
+                    let item = StreamItem { headers: Vec::new(), invocation_id, item };
+                    self.transmit(link, HubMessage::StreamItem(item));
+                }
+            }
+            Command::EndUpload { upload, error } => {
+                let id = self.calls.close_upload(upload);
+                if let (Some(link), Some(id)) = (self.phase.connected(), id) {
+                    let outcome = match error {
+                        None => Outcome::Void,
+                        Some(text) if text.is_empty() => Outcome::Error("The upload failed.".into()),
+                        Some(text) => Outcome::Error(text.into()),
+                    };
+                    self.transmit(link, HubMessage::Completion(Completion::new(id, outcome)));
+                }
+            }
+            Command::Cancel(call) => self.cancel(call),
+            Command::Reply(reply, answer) => {
+                let completion = self.replies.answer(reply, answer);
+                if let (Some(link), Some(completion)) = (self.phase.connected(), completion) {
+                    self.transmit(link, HubMessage::Completion(completion));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_ids(&self, call: CallId, uploads: &[UploadId]) -> Result<(), Misuse> {
+        if self.calls.contains(call) {
+            return Err(Misuse::CallInUse(call));
+        }
+        for (index, upload) in uploads.iter().enumerate() {
+            if self.calls.contains_upload(*upload) || uploads[..index].contains(upload) {
+                return Err(Misuse::UploadInUse(*upload));
+            }
+        }
+        Ok(())
+    }
+
+    /// The link a new call can go out on.
+    fn link_for_call(&self) -> Result<LinkId, Error> {
+        let link = self.phase.connected().ok_or_else(|| Error::new(ErrorKind::Misuse, NOT_CONNECTED))?;
+        let limit = self.config.max_pending_calls;
+        if self.calls.len() >= limit {
+            return Err(Error::new(ErrorKind::Overflow, format!("{limit} calls are waiting already")));
+        }
+        Ok(link)
+    }
+
+    fn refuse(&mut self, call: CallId, uploads: Vec<UploadId>, error: Error) {
+        for upload in uploads {
+            self.event(Event::UploadStopped(upload));
+        }
+        self.event(Event::Completed { call, result: Err(error) });
+    }
+
+    fn call_message(
+        &mut self,
+        target: bytestring::ByteString,
+        arguments: P,
+        uploads: &[UploadId],
+    ) -> Call<P> {
+        Call { stream_ids: self.calls.open_uploads(uploads), ..Call::new(target, arguments) }
+    }
+
+    fn cancel(&mut self, call: CallId) {
+        let Some((id, uploads)) = self.calls.cancel(call) else { return };
+        let link = self.phase.connected();
+        for (upload, upload_id) in uploads {
+            if let Some(link) = link {
+                // Else the server would wait for the rest of the stream.
+                let outcome = Outcome::Error(UPLOAD_CANCELLED.into());
+                self.transmit(link, HubMessage::Completion(Completion::new(upload_id, outcome)));
+            }
+            self.event(Event::UploadStopped(upload));
+        }
+        if let Some(link) = link {
+            self.transmit(link, HubMessage::CancelInvocation(CancelInvocation::new(id)));
+        }
+        let error = Error::new(ErrorKind::Cancelled, "The call was cancelled.");
+        self.event(Event::Completed { call, result: Err(error) });
+    }
+
+    fn handle_message(&mut self, link: LinkId, message: HubMessage<P>) {
+        let mut events = Vec::new();
+        match message {
+            HubMessage::Invocation(Invocation { invocation_id: None, call }) => {
+                events.push(Event::Invocation {
+                    target: call.target,
+                    arguments: call.arguments,
+                    reply: None,
+                });
+            }
+            HubMessage::Invocation(Invocation { invocation_id: Some(id), call }) => {
+                if self.replies.len() >= self.config.max_pending_replies {
+                    let outcome = Outcome::Error("The client has too many calls to answer.".into());
+                    self.transmit(link, HubMessage::Completion(Completion::new(id, outcome)));
+                } else {
+                    let reply = Some(self.replies.open(id));
+                    events.push(Event::Invocation { target: call.target, arguments: call.arguments, reply });
+                }
+            }
+            // Clients have no streaming methods, but the caller must not wait for ever.
+            HubMessage::StreamInvocation(StreamInvocation { invocation_id, .. }) => {
+                let outcome = Outcome::Error("Clients do not stream results.".into());
+                self.transmit(link, HubMessage::Completion(Completion::new(invocation_id, outcome)));
+            }
+            HubMessage::StreamItem(item) => self.calls.item(&item.invocation_id, item.item, &mut events),
+            HubMessage::Completion(completion) => self.calls.complete(completion, &mut events),
+            HubMessage::CancelInvocation(cancel) => {
+                events.extend(self.replies.cancel(&cancel.invocation_id).map(Event::InvocationCancelled));
+            }
+            HubMessage::Close(close) => self.server_closed(close),
+            // Receiving anything has reset the timeout; the other two belong to stateful reconnect.
+            HubMessage::Ping | HubMessage::Ack { .. } | HubMessage::Sequence { .. } => {}
+        }
+        self.out.extend(events.into_iter().map(Output::Event));
+    }
+
+    fn transmit(&mut self, link: LinkId, message: HubMessage<P>) {
+        self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
+        self.out.push_back(Output::Transmit(link, message));
+    }
+
+    fn event(&mut self, event: Event<P>) {
+        self.out.push_back(Output::Event(event));
+    }
+}
+
+/// What a caller did wrong. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// Started while not disconnected.
+    NotDisconnected(ConnectionState),
+    /// The id of a new call belongs to a call that has not ended.
+    CallInUse(CallId),
+    /// The id of a new upload belongs to an upload that has not ended.
+    UploadInUse(UploadId),
+    /// Negotiation can be skipped only with WebSockets as the one transport.
+    SkipNegotiation,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDisconnected(state) => write!(
+                f,
+                "Cannot start a HubConnection that is not in the 'Disconnected' state; it is in '{state}'."
+            ),
+            Self::CallInUse(call) => write!(f, "The call id {} is in use.", call.0),
+            Self::UploadInUse(upload) => write!(f, "The upload id {} is in use.", upload.0),
+            Self::SkipNegotiation => {
+                f.write_str("Negotiation can only be skipped when using the WebSocket transport directly.")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Misuse {}
+
+impl From<Misuse> for Error {
+    fn from(misuse: Misuse) -> Self {
+        Self::new(ErrorKind::Misuse, misuse.to_string())
+    }
+}

@@ -1,0 +1,49 @@
+use std::fmt;
+
+use crate::Error;
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// No connection, and none is being made.
+    #[default]
+    Disconnected,
+    /// The first connection is being made.
+    Connecting,
+    /// Calls go through.
+    Connected,
+    /// The connection is being closed on request.
+    Disconnecting,
+}
+
+impl fmt::Display for ConnectionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disconnected => "Disconnected",
+            Self::Connecting => "Connecting",
+            Self::Connected => "Connected",
+            Self::Disconnecting => "Disconnecting",
+        })
+    }
+}
+
+/// What made the state change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The application asked for it.
+    Requested,
+    /// The handshake succeeded.
+    Established {
+        /// The public id of the connection; unknown without negotiation.
+        connection_id: Option<String>,
+    },
+    /// The server closed the connection in order.
+    ServerClosed {
+        /// Whether it invites the client to come back.
+        allow_reconnect: bool,
+    },
+    /// The connection could not be made, or was lost.
+    Failed(Error),
+}

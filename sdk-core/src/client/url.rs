@@ -1,0 +1,77 @@
+//! The three addresses of a connection, as text: a URL library would be most of the browser's wasm.
+
+/// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
+pub(super) fn negotiate(base: &str) -> String {
+    let (path, query) = split(base);
+    let slash = if path.ends_with('/') { "" } else { "/" };
+    let mut url = format!("{path}{slash}negotiate");
+    if let Some(query) = query {
+        url.push('?');
+        url.push_str(query);
+    }
+    let has_version = query.is_some_and(|query| {
+        query.split('&').any(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            name.eq_ignore_ascii_case("negotiateVersion")
+        })
+    });
+    if has_version { url } else { with_parameter(&url, "negotiateVersion", "1") }
+}
+
+/// The address of a transport: the base with the id of the connection.
+///
+/// The id is not escaped, as in the official clients: servers make it of characters that need none.
+pub(super) fn connect(base: &str, id: &str) -> String {
+    let (path, query) = split(base);
+    let url = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    with_parameter(&url, "id", id)
+}
+
+/// Appends a query parameter whose name and value need no escaping.
+fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    let separator = match url.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, query)) if query.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    format!("{url}{separator}{name}={value}")
+}
+
+/// The URL up to its query, and the query. A fragment is never sent.
+fn split(url: &str) -> (&str, Option<&str>) {
+    let url = url.split('#').next().unwrap_or_default();
+    match url.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (url, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negotiate_keeps_the_query_and_any_version_in_it() {
+        for (base, expected) in [
+            ("http://h/hub", "http://h/hub/negotiate?negotiateVersion=1"),
+            ("http://h/hub/", "http://h/hub/negotiate?negotiateVersion=1"),
+            ("http://h/hub?a=1&b", "http://h/hub/negotiate?a=1&b&negotiateVersion=1"),
+            ("http://h/hub?", "http://h/hub/negotiate?negotiateVersion=1"),
+            ("http://h/hub?NegotiateVersion=0", "http://h/hub/negotiate?NegotiateVersion=0"),
+            (
+                "http://h/hub?xnegotiateVersion=0",
+                "http://h/hub/negotiate?xnegotiateVersion=0&negotiateVersion=1",
+            ),
+            ("http://h/hub#part", "http://h/hub/negotiate?negotiateVersion=1"),
+        ] {
+            assert_eq!(negotiate(base), expected);
+        }
+    }
+
+    #[test]
+    fn connect_appends_the_id() {
+        assert_eq!(connect("http://h/hub", "x-_"), "http://h/hub?id=x-_");
+        assert_eq!(connect("http://h/hub?a=1#part", "x"), "http://h/hub?a=1&id=x");
+    }
+}
