@@ -59,6 +59,10 @@ pub enum Input<P> {
     Malformed(LinkId, ProtocolError),
     /// The transport failed to open, or is closed now. With an error unless the peer closed it cleanly.
     Closed(LinkId, Result<(), RequestFailure>),
+    /// The application has fallen behind and the driver reads no more: silence is not the server's.
+    Paused,
+    /// The driver reads again.
+    Resumed,
     /// Time went by: the deadline of [`Output::Wait`] was reached.
     Tick,
 }

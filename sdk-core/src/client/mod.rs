@@ -121,6 +121,12 @@ impl<P> Client<P> {
             Input::Message(..) => {}
             Input::Malformed(link, error) => self.handle_malformed(link, error),
             Input::Closed(link, result) => self.handle_closed(link, result),
+            Input::Paused => self.timers.stop(Timer::ServerTimeout),
+            Input::Resumed => {
+                if self.phase.connected().is_some() {
+                    self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
+                }
+            }
             Input::Tick => {}
         }
         while let Some(timer) = self.timers.take_due(self.now) {

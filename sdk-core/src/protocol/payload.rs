@@ -196,6 +196,13 @@ impl ArgumentsDecoder<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayloadError(pub(super) String);
 
+impl PayloadError {
+    /// With that text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,0 +1,192 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::connection::HubConnection;
+use super::tokio::{Connector, Options, TcpConnector};
+use crate::client::Config;
+use crate::protocol::{Encoding, Transport};
+use crate::{Error, ErrorKind};
+
+pub(super) type TokenFactory =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Option<String>, String>> + Send + Sync>;
+
+/// Configures a [`HubConnection`]. Made by [`HubConnection::builder`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct HubConnectionBuilder {
+    config: Config,
+    headers: Vec<(String, String)>,
+    token_factory: Option<TokenFactory>,
+    connector: Option<Arc<dyn Connector>>,
+    max_message_size: usize,
+    stream_buffer: usize,
+}
+
+impl HubConnectionBuilder {
+    pub(super) fn new(url: impl Into<String>) -> Self {
+        Self {
+            config: Config::new(url),
+            headers: Vec::new(),
+            token_factory: None,
+            connector: None,
+            max_message_size: 16 << 20,
+            stream_buffer: 256,
+        }
+    }
+
+    /// The hub protocol; JSON unless set.
+    pub const fn encoding(mut self, encoding: Encoding) -> Self {
+        self.config.encoding = encoding;
+        self
+    }
+
+    /// One access token for every connection, sent as `Authorization: Bearer`.
+    pub fn access_token(self, token: impl Into<String>) -> Self {
+        let token = token.into();
+        self.access_token_factory(move || {
+            let token = token.clone();
+            async move { Ok::<_, std::convert::Infallible>(Some(token)) }
+        })
+    }
+
+    /// Asked for an access token before every connection. `None` connects without one.
+    pub fn access_token_factory<F, Fut, E>(mut self, factory: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<String>, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.token_factory =
+            Some(Arc::new(move || factory().map(|token| token.map_err(|error| error.to_string())).boxed()));
+        self.config.has_token_factory = true;
+        self
+    }
+
+    /// A header for every HTTP request, the WebSocket's included. Wins over the library's own.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Connects the WebSocket without negotiating first. The connection id is unknown then, and the server cannot
+    /// redirect.
+    pub const fn skip_negotiation(mut self, skip: bool) -> Self {
+        self.config.skip_negotiation = skip;
+        self
+    }
+
+    /// The longest time without sending anything before a ping goes out; 15 s unless set.
+    pub const fn keep_alive_interval(mut self, interval: Duration) -> Self {
+        self.config.keep_alive_interval = interval;
+        self
+    }
+
+    /// The longest time without receiving anything before the connection counts as lost; 30 s unless set.
+    pub const fn server_timeout(mut self, timeout: Duration) -> Self {
+        self.config.server_timeout = timeout;
+        self
+    }
+
+    /// The longest time for the handshake response; 15 s unless set.
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake_timeout = timeout;
+        self
+    }
+
+    /// The longest time for the token, for negotiating and for opening the transport, each; 30 s unless set.
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.config.request_timeout = timeout;
+        self
+    }
+
+    /// The largest message to accept, in bytes; 16 MiB unless set. A larger one closes the connection.
+    pub const fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// How many items of a stream wait for a slow reader before the connection stops reading; 256 unless set.
+    pub const fn stream_buffer(mut self, items: usize) -> Self {
+        self.stream_buffer = items;
+        self
+    }
+
+    /// What opens TCP and TLS connections: [`TcpConnector`] unless set.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// Makes the connection, not connected yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] when an option is invalid (the text names it), or when called outside a tokio runtime.
+    pub fn build(self) -> Result<HubConnection, Error> {
+        let misuse = |text: String| Error::new(ErrorKind::Misuse, text);
+        let runtime = ::tokio::runtime::Handle::try_current()
+            .map_err(|_| misuse("a HubConnection must be built within a tokio runtime".into()))?;
+        check_url(&self.config.url).map_err(misuse)?;
+        for (name, duration) in [
+            ("keep_alive_interval", self.config.keep_alive_interval),
+            ("server_timeout", self.config.server_timeout),
+            ("handshake_timeout", self.config.handshake_timeout),
+            ("request_timeout", self.config.request_timeout),
+        ] {
+            if duration.is_zero() {
+                return Err(misuse(format!("{name} must be longer than zero")));
+            }
+        }
+        for (name, size) in
+            [("max_message_size", self.max_message_size), ("stream_buffer", self.stream_buffer)]
+        {
+            if size == 0 {
+                return Err(misuse(format!("{name} must be at least 1")));
+            }
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers {
+            let parsed = HeaderName::try_from(&name).ok().zip(HeaderValue::try_from(value).ok());
+            // The value may be a secret: the text names only the header.
+            let (name, value) = parsed.ok_or_else(|| misuse(format!("the header '{name}' is invalid")))?;
+            headers.append(name, value);
+        }
+        let connector = match self.connector {
+            Some(connector) => connector,
+            None => Arc::new(TcpConnector::new()?),
+        };
+        let mut config = self.config;
+        config.transports = vec![Transport::WebSockets];
+        Ok(HubConnection::spawn(
+            &runtime,
+            config,
+            Options {
+                headers,
+                token_factory: self.token_factory,
+                connector,
+                max_message_size: self.max_message_size,
+                stream_buffer: self.stream_buffer,
+            },
+        ))
+    }
+}
+
+fn check_url(url: &str) -> Result<(), String> {
+    let uri: http::Uri = url.parse().map_err(|error| format!("the url '{url}' is invalid: {error}"))?;
+    match uri.scheme_str() {
+        Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
+        Some("http" | "https") => Err(format!("the url '{url}' has no host")),
+        _ => Err(format!("the url '{url}' must begin with http:// or https://")),
+    }
+}
+
+impl fmt::Debug for HubConnectionBuilder {
+    // Headers and tokens are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubConnectionBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+use std::fmt;
+
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use super::connection::{HubConnection, driver_gone};
+use super::stream::ItemStream;
+use super::tokio::{Control, Request, Upload};
+use crate::client::CallId;
+use crate::protocol::{Payload, PayloadError};
+use crate::{Error, ErrorKind};
+
+/// A call that is being put together. Made by [`HubConnection::call`].
+///
+/// ```no_run
+/// # async fn example(connection: hubwire::HubConnection) -> Result<(), hubwire::Error> {
+/// use futures_util::stream;
+///
+/// let total: i64 = connection.call("Sum").upload(stream::iter([1, 2, 3])).invoke().await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a call does nothing until `invoke`, `send` or `stream`"]
+pub struct CallBuilder {
+    connection: HubConnection,
+    target: String,
+    arguments: Result<Payload, PayloadError>,
+    uploads: Vec<BoxStream<'static, Result<Payload, String>>>,
+}
+
+impl CallBuilder {
+    pub(super) fn new(connection: HubConnection, target: &str) -> Self {
+        let arguments = Ok(Payload::no_arguments(connection.encoding()));
+        Self { connection, target: target.to_owned(), arguments, uploads: Vec::new() }
+    }
+
+    /// The arguments, as a tuple; those that are streams are left out.
+    pub fn arguments(mut self, arguments: impl Serialize) -> Self {
+        self.arguments = Payload::encode_arguments(self.connection.encoding(), &arguments);
+        self
+    }
+
+    /// The stream for the method's next stream parameter. It is read while the method runs.
+    pub fn upload<T: Serialize + 'static>(self, items: impl Stream<Item = T> + Send + 'static) -> Self {
+        self.try_upload(items.map(Ok::<_, std::convert::Infallible>))
+    }
+
+    /// As [`upload`](Self::upload), for a stream that may fail: the error ends it, with its text, on the server too.
+    pub fn try_upload<T: Serialize + 'static, E: fmt::Display + 'static>(
+        mut self,
+        items: impl Stream<Item = Result<T, E>> + Send + 'static,
+    ) -> Self {
+        let encoding = self.connection.encoding();
+        let items = items.map(move |item| match item {
+            Ok(item) => Payload::encode(encoding, &item).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        });
+        self.uploads.push(items.boxed());
+        self
+    }
+
+    /// Calls the method and waits for its result; see [`HubConnection::invoke`].
+    ///
+    /// # Errors
+    /// Those of [`HubConnection::invoke`].
+    pub async fn invoke<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let connection = self.connection.clone();
+        let target = self.target.clone();
+        let (reply, answer) = oneshot::channel();
+        let call = self
+            .submit(|call, target, arguments, uploads| Request::Invoke {
+                call,
+                target,
+                arguments,
+                uploads,
+                reply,
+            })
+            .await?;
+        let mut guard = CancelOnDrop::new(connection, call);
+        let result = answer.await.unwrap_or_else(|_| Err(driver_gone()));
+        guard.disarm();
+        let payload = result?.unwrap_or_else(|| Payload::null(guard.connection.encoding()));
+        payload.decode().map_err(|error| {
+            Error::new(ErrorKind::Protocol, format!("The result of '{target}' is of another type: {error}"))
+        })
+    }
+
+    /// Calls the method without asking whether it ran; see [`HubConnection::send`].
+    ///
+    /// # Errors
+    /// Those of [`HubConnection::send`].
+    pub async fn send(self) -> Result<(), Error> {
+        // Kept until the end: the last handle stops the connection.
+        let _connection = self.connection.clone();
+        let (reply, answer) = oneshot::channel();
+        self.submit(|call, target, arguments, uploads| Request::Send {
+            call,
+            target,
+            arguments,
+            uploads,
+            reply,
+        })
+        .await?;
+        answer.await.unwrap_or_else(|_| Err(driver_gone()))
+    }
+
+    /// Calls a streaming method; see [`HubConnection::stream`].
+    ///
+    /// # Errors
+    /// Those of [`HubConnection::stream`].
+    pub async fn stream<T: DeserializeOwned>(self) -> Result<ItemStream<T>, Error> {
+        let connection = self.connection.clone();
+        let (items, receiver) = oneshot::channel();
+        let call = self
+            .submit(|call, target, arguments, uploads| Request::Stream {
+                call,
+                target,
+                arguments,
+                uploads,
+                items,
+            })
+            .await?;
+        let guard = CancelOnDrop::new(connection, call);
+        let receiver = receiver.await.map_err(|_| driver_gone())?;
+        Ok(ItemStream::new(receiver, guard))
+    }
+
+    async fn submit(
+        self,
+        request: impl FnOnce(CallId, String, Payload, Vec<Upload>) -> Request,
+    ) -> Result<CallId, Error> {
+        let arguments = self.arguments.map_err(|error| {
+            Error::new(
+                ErrorKind::Misuse,
+                format!("The arguments of '{}' cannot be encoded: {error}", self.target),
+            )
+        })?;
+        let call = self.connection.next_call();
+        let uploads = self
+            .uploads
+            .into_iter()
+            .map(|items| Upload { id: self.connection.next_upload(), items })
+            .collect();
+        self.connection.request(request(call, self.target, arguments, uploads)).await?;
+        Ok(call)
+    }
+}
+
+impl fmt::Debug for CallBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallBuilder").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// Takes the call back unless it has ended, and keeps the connection alive meanwhile.
+#[derive(Debug)]
+pub(super) struct CancelOnDrop {
+    connection: HubConnection,
+    call: Option<CallId>,
+}
+
+impl CancelOnDrop {
+    const fn new(connection: HubConnection, call: CallId) -> Self {
+        Self { connection, call: Some(call) }
+    }
+
+    /// The call has ended: there is nothing to take back.
+    pub(super) const fn disarm(&mut self) {
+        self.call = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.connection.control(Control::Cancel(call));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::builder::HubConnectionBuilder;
+use super::call::CallBuilder;
+use super::handlers::{AsyncHandler, Entry, Handler, Handlers, Subscription};
+use super::stream::ItemStream;
+use super::tokio::{Control, Driver, Options, Request, Status};
+use crate::client::{CallId, Cause, Config, ConnectionState, UploadId};
+use crate::protocol::Encoding;
+use crate::{Error, ErrorKind};
+
+/// A connection to a hub.
+///
+/// Cheap to clone; all clones are the same connection. When the last one is dropped the connection stops. A handler
+/// that holds a clone keeps it alive: such a connection ends with [`stop`](Self::stop).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), hubwire::Error> {
+/// use hubwire::HubConnection;
+///
+/// let connection = HubConnection::builder("https://example.org/hubs/chat").access_token("…").build()?;
+/// connection.on("ReceiveMessage", |message: serde_json::Value| println!("{message}"));
+/// connection.start().await?;
+/// connection.invoke::<()>("JoinConversation", ("general",)).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct HubConnection {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    requests: mpsc::Sender<Request>,
+    control: mpsc::UnboundedSender<Control>,
+    handlers: Arc<Handlers>,
+    status: watch::Receiver<Status>,
+    encoding: Encoding,
+    next_id: AtomicU64,
+}
+
+/// The connection went into another state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// The state it was in.
+    pub from: ConnectionState,
+    /// The state it is in now.
+    pub to: ConnectionState,
+    /// What made it change.
+    pub cause: Cause,
+}
+
+/// How many calls may be on their way to the driver; senders wait when it is full.
+const REQUESTS: usize = 256;
+
+impl HubConnection {
+    /// Begins to configure a connection to the hub at that address, `http://…` or `https://…`.
+    pub fn builder(url: impl Into<String>) -> HubConnectionBuilder {
+        HubConnectionBuilder::new(url)
+    }
+
+    pub(super) fn spawn(runtime: &Handle, config: Config, options: Options) -> Self {
+        let (requests, request_queue) = mpsc::channel(REQUESTS);
+        let (control, control_queue) = mpsc::unbounded_channel();
+        let handlers = Arc::new(Handlers::default());
+        let encoding = config.encoding;
+        let driver = Driver::new(config, options, handlers.clone(), control.downgrade());
+        let status = driver.status();
+        let driver = driver.run(request_queue, control_queue);
+        runtime.spawn(driver);
+        let next_id = AtomicU64::new(0);
+        Self { shared: Arc::new(Shared { requests, control, handlers, status, encoding, next_id }) }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] when it is not disconnected, else why the connection could not be made.
+    pub async fn start(&self) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.request(Request::Start(reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(driver_gone()))
+    }
+
+    /// Disconnects in order, and returns when that is done. Calls that still wait end with an error. Does nothing
+    /// when there is no connection.
+    pub async fn stop(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.shared.control.send(Control::Stop(reply)).is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// The state of the connection.
+    pub fn state(&self) -> ConnectionState {
+        self.shared.status.borrow().state
+    }
+
+    /// The public id of the connection; none while not connected and without negotiation.
+    pub fn connection_id(&self) -> Option<String> {
+        self.shared.status.borrow().connection_id.clone()
+    }
+
+    /// The hub protocol.
+    pub fn encoding(&self) -> Encoding {
+        self.shared.encoding
+    }
+
+    /// Calls a method and waits for its result. `arguments` is a tuple: `()`, `(1,)`, `("a", 2)`. Use `()` as `T`
+    /// for methods without a result. Dropping the future takes the call back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] with the server's text when the method failed; [`ErrorKind::Misuse`] when not
+    /// connected or the arguments cannot be encoded; [`ErrorKind::Protocol`] when the result is no `T`;
+    /// [`ErrorKind::OutcomeUnknown`] when the connection ended first.
+    pub async fn invoke<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        arguments: impl Serialize + Send,
+    ) -> Result<T, Error> {
+        self.call(target).arguments(arguments).invoke().await
+    }
+
+    /// Calls a method without asking whether it ran. Returns as soon as the message was handed to the transport.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] when not connected or the arguments cannot be encoded.
+    pub async fn send(&self, target: &str, arguments: impl Serialize + Send) -> Result<(), Error> {
+        self.call(target).arguments(arguments).send().await
+    }
+
+    /// Calls a streaming method. Dropping the stream cancels it on the server.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misuse`] when the arguments cannot be encoded; anything later is the stream's last item.
+    pub async fn stream<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        arguments: impl Serialize + Send,
+    ) -> Result<ItemStream<T>, Error> {
+        self.call(target).arguments(arguments).stream().await
+    }
+
+    /// Begins a call that needs more than arguments: streams to upload.
+    pub fn call(&self, target: &str) -> CallBuilder {
+        CallBuilder::new(self.clone(), target)
+    }
+
+    /// Calls `handler` with the arguments of every message for that method, in the order they come. Names are
+    /// compared without regard to case; several handlers of one method run in the order they were added.
+    ///
+    /// The handler takes the arguments by type: `|user: String, text: String| …`. While it runs the next message
+    /// waits.
+    pub fn on<Args>(&self, target: &str, handler: impl Handler<Args>) -> Subscription {
+        self.shared.handlers.add(target, Entry::plain(handler))
+    }
+
+    /// As [`on`](Self::on), for a handler that returns a future; the next message waits until it is done.
+    pub fn on_async<Args>(
+        &self,
+        target: &str,
+        handler: impl AsyncHandler<Args, Output = ()>,
+    ) -> Subscription {
+        self.shared.handlers.add(target, Entry::plain_async(handler))
+    }
+
+    /// Answers calls of the server that want a result. At most one such handler per method. Runs beside the other
+    /// messages.
+    pub fn on_invoke<Args, T, E>(
+        &self,
+        target: &str,
+        handler: impl AsyncHandler<Args, Output = Result<T, E>>,
+    ) -> Subscription
+    where
+        T: Serialize + 'static,
+        E: fmt::Display + 'static,
+    {
+        self.shared.handlers.add(target, Entry::result(handler))
+    }
+
+    /// Removes every handler of a method.
+    pub fn off(&self, target: &str) {
+        self.shared.handlers.remove_all(target);
+    }
+
+    /// Calls `handler` on every change of the state, in order with the messages.
+    pub fn on_state_change(&self, handler: impl Fn(&StateChange) + Send + Sync + 'static) -> Subscription {
+        self.shared.handlers.on_state_change(handler)
+    }
+
+    /// Waits until the connection is in that state.
+    pub fn wait_for(&self, state: ConnectionState) -> impl Future<Output = ()> + Send + use<> {
+        let mut status = self.shared.status.clone();
+        async move {
+            // An error means that the driver is gone: it left disconnected.
+            let _ = status.wait_for(|status| status.state == state).await;
+        }
+    }
+
+    pub(super) fn next_call(&self) -> CallId {
+        CallId(self.shared.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn next_upload(&self) -> UploadId {
+        UploadId(self.shared.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) async fn request(&self, request: Request) -> Result<(), Error> {
+        self.shared.requests.send(request).await.map_err(|_| driver_gone())
+    }
+
+    /// For what must not wait.
+    pub(super) fn control(&self, control: Control) {
+        // Without a driver there is nothing left to control.
+        let _ = self.shared.control.send(control);
+    }
+}
+
+impl fmt::Debug for HubConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubConnection").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// The runtime was shut down under the connection.
+pub(super) fn driver_gone() -> Error {
+    Error::new(ErrorKind::Cancelled, "The connection's runtime was shut down.")
+}

@@ -1,0 +1,643 @@
+//! The native driver: one task that owns the [`Client`], its WebSocket and its timer.
+//!
+//! Everything that happens, happens in the loop of [`Driver::run`]: it takes one thing that is ready, gives it to the
+//! client, and does what the client says. Handlers of the application run in a second task, so that a slow one never
+//! keeps the connection from answering pings. What that task, or the reader of a stream, does not take in time waits
+//! in the backlog; while there is one, the socket is not read.
+
+mod connector;
+mod dispatch;
+mod http;
+mod websocket;
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::HeaderMap;
+use ::tokio::sync::{mpsc, oneshot, watch};
+use ::tokio::task::{AbortHandle, JoinSet};
+use ::tokio::time::{Instant, Sleep, sleep_until, timeout};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use super::builder::TokenFactory;
+use super::connection::StateChange;
+use super::handlers::Handlers;
+use crate::client::{
+    CallId, Cause, Client, Command, Config, ConnectionState, Event, Input, LinkId, Output, Reply, ReplyId,
+    RequestFailure, RequestId, UploadId,
+};
+use crate::protocol::frame::FrameDecoder;
+use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload};
+use crate::{Error, ErrorKind, Time};
+pub use connector::{Connector, Io, TcpConnector};
+use dispatch::Notice;
+use http::Http;
+use websocket::{LinkEvent, Wanted, WebSocketLink};
+
+/// Bytes that may wait for the socket before calls of the application have to wait.
+const OUTGOING_LIMIT: usize = 1 << 20;
+/// Messages that may wait for the task that runs handlers.
+const NOTICES: usize = 256;
+/// Items of all uploads on their way from their tasks to the driver.
+const UPLOAD_ITEMS: usize = 16;
+
+/// How long a link that failed may take to close in order.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the handle asks for. Bounded: callers wait while the connection cannot keep up.
+pub(super) enum Request {
+    Start(oneshot::Sender<Result<(), Error>>),
+    Send {
+        call: CallId,
+        target: String,
+        arguments: Payload,
+        uploads: Vec<Upload>,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    Invoke {
+        call: CallId,
+        target: String,
+        arguments: Payload,
+        uploads: Vec<Upload>,
+        reply: oneshot::Sender<Result<Option<Payload>, Error>>,
+    },
+    Stream {
+        call: CallId,
+        target: String,
+        arguments: Payload,
+        uploads: Vec<Upload>,
+        items: oneshot::Sender<mpsc::Receiver<Result<Payload, Error>>>,
+    },
+}
+
+/// What must not wait behind requests. At most one each per stop, call and reply, so the channel is unbounded.
+pub(super) enum Control {
+    Stop(oneshot::Sender<()>),
+    Cancel(CallId),
+    Reply(ReplyId, Reply<Payload>),
+}
+
+/// A stream to upload.
+pub(super) struct Upload {
+    pub(super) id: UploadId,
+    pub(super) items: BoxStream<'static, Result<Payload, String>>,
+}
+
+/// What the handle shows without asking.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Status {
+    pub(super) state: ConnectionState,
+    pub(super) connection_id: Option<String>,
+}
+
+/// What the driver needs besides the core's configuration.
+pub(super) struct Options {
+    pub(super) headers: HeaderMap,
+    pub(super) token_factory: Option<TokenFactory>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) max_message_size: usize,
+    pub(super) stream_buffer: usize,
+}
+
+/// Who waits for the end of a call.
+enum Waiter {
+    Send(oneshot::Sender<Result<(), Error>>),
+    Invoke(oneshot::Sender<Result<Option<Payload>, Error>>),
+    Stream(mpsc::Sender<Result<Payload, Error>>),
+}
+
+/// Something for the application that could not be handed over at once.
+enum Delivery {
+    Notice(Notice),
+    Item(mpsc::Sender<Result<Payload, Error>>, Result<Payload, Error>),
+}
+
+/// The end of something that runs beside the loop.
+enum Finished {
+    Token(RequestId, Result<Option<String>, String>),
+    Negotiated(RequestId, Result<NegotiateResponse, RequestFailure>),
+    Opened(LinkId, Result<Box<WebSocketLink>, RequestFailure>),
+}
+
+/// An item, or the end, of an upload.
+enum UploadEvent {
+    Item(UploadId, Payload),
+    End(UploadId, Option<String>),
+}
+
+/// A link that is open.
+struct OpenLink {
+    id: LinkId,
+    socket: Box<WebSocketLink>,
+    frames: FrameDecoder,
+    handshaking: bool,
+}
+
+pub(super) struct Driver {
+    client: Client<Payload>,
+    encoding: Encoding,
+    options: Options,
+    http: Http,
+    headers: Arc<HeaderMap>,
+    began: Instant,
+    deadline: Option<Time>,
+    link: Option<OpenLink>,
+    /// Token, negotiate and opening requests.
+    tasks: JoinSet<Finished>,
+    opening: Option<(LinkId, AbortHandle)>,
+    waiters: HashMap<CallId, Waiter>,
+    uploads: HashMap<UploadId, AbortHandle>,
+    upload_items: mpsc::Sender<UploadEvent>,
+    upload_queue: mpsc::Receiver<UploadEvent>,
+    start_waiters: Vec<oneshot::Sender<Result<(), Error>>>,
+    stop_waiters: Vec<oneshot::Sender<()>>,
+    backlog: VecDeque<Delivery>,
+    notices: mpsc::Sender<Notice>,
+    status: watch::Sender<Status>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        config: Config,
+        options: Options,
+        handlers: Arc<Handlers>,
+        control: mpsc::WeakUnboundedSender<Control>,
+    ) -> Self {
+        let headers = Arc::new(options.headers.clone());
+        let (upload_items, upload_queue) = mpsc::channel(UPLOAD_ITEMS);
+        let (notices, notice_queue) = mpsc::channel(NOTICES);
+        ::tokio::spawn(dispatch::run(handlers, notice_queue, control));
+        Self {
+            encoding: config.encoding,
+            client: Client::new(config),
+            http: Http::new(options.connector.clone(), headers.clone()),
+            headers,
+            options,
+            began: Instant::now(),
+            deadline: None,
+            link: None,
+            tasks: JoinSet::new(),
+            opening: None,
+            waiters: HashMap::new(),
+            uploads: HashMap::new(),
+            upload_items,
+            upload_queue,
+            start_waiters: Vec::new(),
+            stop_waiters: Vec::new(),
+            backlog: VecDeque::new(),
+            notices,
+            status: watch::Sender::new(Status::default()),
+        }
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Runs until every handle is gone and the connection is closed.
+    pub(super) async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut control: mpsc::UnboundedReceiver<Control>,
+    ) {
+        let mut handles_gone = false;
+        let mut alarm = Alarm::new(self.began);
+        loop {
+            if handles_gone && self.client.state() == ConnectionState::Disconnected {
+                return;
+            }
+            let queued = self.link.as_ref().map_or(0, |link| link.socket.queued());
+            let full = queued >= OUTGOING_LIMIT;
+            let wanted = Wanted { read: self.backlog.is_empty(), flushed: full };
+            alarm.set(self.deadline);
+            ::tokio::select! {
+                // In order: what ends things, what makes room, what comes in, what goes out.
+                biased;
+                message = control.recv(), if !handles_gone => match message {
+                    Some(message) => self.handle_control(message),
+                    None => {
+                        handles_gone = true;
+                        self.command(Command::Stop);
+                    }
+                },
+                () = deliver_first(&mut self.backlog, &self.notices), if !self.backlog.is_empty() => {
+                    if self.backlog.is_empty() {
+                        self.input(Input::Resumed);
+                        self.handle_received();
+                    }
+                }
+                () = alarm.ring(), if alarm.is_set() => self.input(Input::Tick),
+                event = poll_link(&mut self.link, wanted), if self.link.is_some() => self.handle_link(event),
+                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    // A task that was aborted, or whose token factory panicked.
+                    if let Ok(finished) = finished {
+                        self.handle_finished(finished);
+                    }
+                },
+                Some(request) = requests.recv(), if !full => self.handle_request(request),
+                Some(item) = self.upload_queue.recv(), if !full => self.handle_upload(item),
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_millis(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn command(&mut self, command: Command<Payload>) {
+        self.input(Input::Command(command));
+    }
+
+    fn input(&mut self, input: Input<Payload>) {
+        // Ids are unique and `Start` is handled where its answer is needed, so there is no misuse to report.
+        if let Err(misuse) = self.client.handle(self.now(), input) {
+            tracing::error!(%misuse, "the driver misused the core");
+        }
+        self.drain();
+    }
+
+    fn handle_request(&mut self, request: Request) {
+        match request {
+            Request::Start(reply) => match self.client.handle(self.now(), Input::Command(Command::Start)) {
+                Ok(()) => {
+                    self.start_waiters.push(reply);
+                    self.drain();
+                }
+                Err(misuse) => drop(reply.send(Err(misuse.into()))),
+            },
+            Request::Send { call, target, arguments, uploads, reply } => {
+                self.waiters.insert(call, Waiter::Send(reply));
+                let ids = self.start_uploads(uploads);
+                self.command(Command::Send { call, target: target.into(), arguments, uploads: ids });
+            }
+            Request::Invoke { call, target, arguments, uploads, reply } => {
+                // The caller may have gone away while its request waited.
+                if reply.is_closed() {
+                    return;
+                }
+                self.waiters.insert(call, Waiter::Invoke(reply));
+                let ids = self.start_uploads(uploads);
+                self.command(Command::Invoke { call, target: target.into(), arguments, uploads: ids });
+            }
+            Request::Stream { call, target, arguments, uploads, items } => {
+                let (sender, receiver) = mpsc::channel(self.options.stream_buffer);
+                if items.send(receiver).is_err() {
+                    return;
+                }
+                self.waiters.insert(call, Waiter::Stream(sender));
+                let ids = self.start_uploads(uploads);
+                self.command(Command::Stream { call, target: target.into(), arguments, uploads: ids });
+            }
+        }
+    }
+
+    /// Reads uploads in tasks of their own: they are the application's code. Their items come back through a queue,
+    /// behind the call that they belong to.
+    fn start_uploads(&mut self, uploads: Vec<Upload>) -> Vec<UploadId> {
+        let mut ids = Vec::with_capacity(uploads.len());
+        for Upload { id, mut items } in uploads {
+            let queue = self.upload_items.clone();
+            let task = ::tokio::spawn(async move {
+                while let Some(item) = items.next().await {
+                    let (event, ended) = match item {
+                        Ok(item) => (UploadEvent::Item(id, item), false),
+                        Err(error) => (UploadEvent::End(id, Some(error)), true),
+                    };
+                    if queue.send(event).await.is_err() || ended {
+                        return;
+                    }
+                }
+                let _ = queue.send(UploadEvent::End(id, None)).await;
+            });
+            self.uploads.insert(id, task.abort_handle());
+            ids.push(id);
+        }
+        ids
+    }
+
+    fn handle_upload(&mut self, event: UploadEvent) {
+        match event {
+            UploadEvent::Item(upload, item) => self.command(Command::Item { upload, item }),
+            UploadEvent::End(upload, error) => {
+                self.uploads.remove(&upload);
+                self.command(Command::EndUpload { upload, error });
+            }
+        }
+    }
+
+    fn handle_control(&mut self, control: Control) {
+        match control {
+            Control::Stop(reply) => {
+                self.stop_waiters.push(reply);
+                self.command(Command::Stop);
+                if self.client.state() == ConnectionState::Disconnected {
+                    // Dropping the sender answers.
+                    self.stop_waiters.clear();
+                }
+            }
+            Control::Cancel(call) => self.command(Command::Cancel(call)),
+            Control::Reply(reply, answer) => self.command(Command::Reply(reply, answer)),
+        }
+    }
+
+    fn handle_finished(&mut self, finished: Finished) {
+        match finished {
+            Finished::Token(request, token) => self.input(Input::Token(request, token)),
+            Finished::Negotiated(request, response) => self.input(Input::Negotiated(request, response)),
+            Finished::Opened(id, Ok(socket)) => {
+                // Shut while it was opening: dropping the socket is all there is to do.
+                if self.opening.take_if(|(opening, _)| *opening == id).is_none() {
+                    return;
+                }
+                let frames = FrameDecoder::new(self.options.max_message_size);
+                self.link = Some(OpenLink { id, socket, frames, handshaking: true });
+                self.input(Input::Opened(id));
+            }
+            Finished::Opened(id, Err(failure)) => {
+                self.opening = None;
+                self.input(Input::Closed(id, Err(failure)));
+            }
+        }
+    }
+
+    fn handle_link(&mut self, event: LinkEvent) {
+        let Some(link) = &mut self.link else { return };
+        let id = link.id;
+        match event {
+            LinkEvent::Flushed => {}
+            LinkEvent::Closed(result) => {
+                self.link = None;
+                self.input(Input::Closed(id, result));
+            }
+            // After `Stop` nothing that comes matters any more.
+            LinkEvent::Received(_) if self.client.state() == ConnectionState::Disconnecting => {}
+            LinkEvent::Received(bytes) => {
+                link.frames.push(bytes);
+                self.handle_received();
+            }
+        }
+    }
+
+    /// Handles what was received, until the application falls behind: a frame may hold any number of messages.
+    fn handle_received(&mut self) {
+        while self.backlog.is_empty()
+            && let Some(input) = self.next_message()
+        {
+            self.input(input);
+        }
+    }
+
+    /// The next message of what was received, as input.
+    fn next_message(&mut self) -> Option<Input<Payload>> {
+        let link = self.link.as_mut()?;
+        loop {
+            let frame = match link.frames.next() {
+                Ok(frame) => frame?,
+                Err(error) => return Some(Input::Malformed(link.id, error)),
+            };
+            if link.handshaking {
+                link.handshaking = false;
+                link.frames.begin(self.encoding);
+                return Some(Input::Handshake(link.id, HandshakeResponse::decode(&frame)));
+            }
+            match self.encoding.decode(&frame) {
+                Ok(Some(message)) => return Some(Input::Message(link.id, message)),
+                Ok(None) => {}
+                Err(error) => return Some(Input::Malformed(link.id, error)),
+            }
+        }
+    }
+
+    /// Does what the client says, until it says to wait.
+    fn drain(&mut self) {
+        loop {
+            match self.client.poll() {
+                Output::Wait(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+                Output::Token(request) => {
+                    let token = self.options.token_factory.as_ref().map(|factory| factory());
+                    self.tasks.spawn(async move {
+                        let token = match token {
+                            Some(token) => token.await,
+                            None => Ok(None),
+                        };
+                        Finished::Token(request, token)
+                    });
+                }
+                Output::Negotiate(request, http) => {
+                    let client = self.http.clone();
+                    self.tasks
+                        .spawn(async move { Finished::Negotiated(request, client.negotiate(http).await) });
+                }
+                Output::Open(id, request) => {
+                    let (connector, headers) = (self.options.connector.clone(), self.headers.clone());
+                    let text = self.encoding == Encoding::Json;
+                    let limit = self.options.max_message_size;
+                    let task = self.tasks.spawn(async move {
+                        let opened = WebSocketLink::open(connector, headers, request, text, limit).await;
+                        Finished::Opened(id, opened.map(Box::new))
+                    });
+                    self.opening = Some((id, task));
+                }
+                Output::Handshake(id, request) => {
+                    if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
+                        link.socket.send_handshake(request.to_text());
+                    }
+                }
+                Output::Transmit(id, message) => {
+                    if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
+                        let encoding = self.encoding;
+                        if let Err(error) = link.socket.send(|out| encoding.encode(&message, out)) {
+                            // Payloads are made with this connection's encoding.
+                            tracing::error!(%error, "a message could not be encoded");
+                        }
+                    }
+                }
+                Output::Shut(id) => self.shut(id),
+                Output::Event(event) => self.handle_event(event),
+            }
+        }
+    }
+
+    fn shut(&mut self, id: LinkId) {
+        if let Some((_, task)) = self.opening.take_if(|(opening, _)| *opening == id) {
+            task.abort();
+        }
+        let Some(link) = self.link.as_mut().filter(|link| link.id == id) else { return };
+        if self.client.state() == ConnectionState::Disconnecting {
+            link.socket.close();
+        } else if let Some(link) = self.link.take() {
+            // The client does not wait for it: closed in order beside the loop.
+            ::tokio::spawn(close_link(link));
+        }
+    }
+
+    fn handle_event(&mut self, event: Event<Payload>) {
+        match event {
+            Event::StateChanged { state, cause } => self.state_changed(state, cause),
+            Event::Invocation { target, arguments, reply } => {
+                self.deliver(Delivery::Notice(Notice::Invocation { target, arguments, reply }));
+            }
+            // Handlers run to their end; the client drops an answer that comes too late.
+            Event::InvocationCancelled(_) => {}
+            Event::Completed { call, result } => match self.waiters.remove(&call) {
+                Some(Waiter::Send(reply)) => drop(reply.send(result.map(drop))),
+                Some(Waiter::Invoke(reply)) => drop(reply.send(result)),
+                Some(Waiter::Stream(items)) => {
+                    // Dropping the sender ends the stream behind the items that still wait.
+                    if let Err(error) = result {
+                        self.deliver(Delivery::Item(items, Err(error)));
+                    }
+                }
+                None => {}
+            },
+            Event::Item { call, item } => {
+                if let Some(Waiter::Stream(items)) = self.waiters.get(&call) {
+                    let items = items.clone();
+                    self.deliver(Delivery::Item(items, Ok(item)));
+                }
+            }
+            Event::UploadStopped(upload) => {
+                if let Some(task) = self.uploads.remove(&upload) {
+                    task.abort();
+                }
+            }
+        }
+    }
+
+    fn state_changed(&mut self, state: ConnectionState, cause: Cause) {
+        let connection_id = match &cause {
+            Cause::Established { connection_id } => connection_id.clone(),
+            _ => None,
+        };
+        let before = self.status.send_replace(Status { state, connection_id });
+        if state == ConnectionState::Connected {
+            for waiter in self.start_waiters.drain(..) {
+                let _ = waiter.send(Ok(()));
+            }
+        }
+        if state == ConnectionState::Disconnected {
+            let error = match &cause {
+                Cause::Failed(error) => error.clone(),
+                Cause::ServerClosed { .. } => {
+                    Error::new(ErrorKind::Refused, "The server closed the connection.")
+                }
+                _ => {
+                    Error::new(ErrorKind::Cancelled, "The connection was stopped before it could be started.")
+                }
+            };
+            for waiter in self.start_waiters.drain(..) {
+                let _ = waiter.send(Err(error.clone()));
+            }
+            // Dropping the sender answers.
+            self.stop_waiters.clear();
+        }
+        let change = StateChange { from: before.state, to: state, cause };
+        tracing::debug!(from = %change.from, to = %change.to, cause = ?change.cause, "state changed");
+        self.deliver(Delivery::Notice(Notice::State(change)));
+    }
+
+    /// Hands something to the application, or keeps it until there is room.
+    fn deliver(&mut self, delivery: Delivery) {
+        use mpsc::error::TrySendError;
+
+        if self.backlog.is_empty() {
+            let kept = match delivery {
+                Delivery::Notice(notice) => match self.notices.try_send(notice) {
+                    Err(TrySendError::Full(notice)) => Some(Delivery::Notice(notice)),
+                    Ok(()) | Err(TrySendError::Closed(_)) => None,
+                },
+                Delivery::Item(items, item) => match items.try_send(item) {
+                    Err(TrySendError::Full(item)) => Some(Delivery::Item(items, item)),
+                    Ok(()) | Err(TrySendError::Closed(_)) => None,
+                },
+            };
+            let Some(kept) = kept else { return };
+            self.backlog.push_back(kept);
+            // Part of a drain: what this puts out is taken by the same one.
+            let _ = self.client.handle(self.now(), Input::Paused);
+        } else {
+            self.backlog.push_back(delivery);
+        }
+    }
+}
+
+/// Hands over the first of the backlog as soon as there is room. Loses nothing when dropped.
+async fn deliver_first(backlog: &mut VecDeque<Delivery>, notices: &mpsc::Sender<Notice>) {
+    match backlog.front() {
+        None => return,
+        Some(Delivery::Notice(_)) => {
+            if let Ok(permit) = notices.reserve().await
+                && let Some(Delivery::Notice(notice)) = backlog.pop_front()
+            {
+                permit.send(notice);
+                return;
+            }
+        }
+        Some(Delivery::Item(items, _)) => {
+            let items = items.clone();
+            if let Ok(permit) = items.reserve().await
+                && let Some(Delivery::Item(_, item)) = backlog.pop_front()
+            {
+                permit.send(item);
+                return;
+            }
+        }
+    }
+    // Nobody takes it any more.
+    backlog.pop_front();
+}
+
+async fn poll_link(link: &mut Option<OpenLink>, wanted: Wanted) -> LinkEvent {
+    match link {
+        Some(link) => poll_fn(|cx| link.socket.poll(cx, wanted)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Closes a link that the client has left behind.
+async fn close_link(mut link: OpenLink) {
+    link.socket.close();
+    let closed = async {
+        let wanted = Wanted { read: true, flushed: false };
+        while !matches!(poll_fn(|cx| link.socket.poll(cx, wanted)).await, LinkEvent::Closed(_)) {}
+    };
+    let _ = timeout(CLOSE_TIMEOUT, closed).await;
+}
+
+/// One timer, moved only when it has to ring earlier: most deadlines are pushed back before they are reached.
+struct Alarm {
+    began: Instant,
+    sleep: Pin<Box<Sleep>>,
+    set: Option<Time>,
+}
+
+impl Alarm {
+    fn new(began: Instant) -> Self {
+        Self { began, sleep: Box::pin(sleep_until(began)), set: None }
+    }
+
+    const fn is_set(&self) -> bool {
+        self.set.is_some()
+    }
+
+    fn set(&mut self, deadline: Option<Time>) {
+        if let Some(deadline) = deadline
+            && self.set.is_none_or(|set| deadline < set)
+        {
+            self.sleep.as_mut().reset(self.began + deadline.since(Time::ZERO));
+            self.set = Some(deadline);
+        }
+    }
+
+    async fn ring(&mut self) {
+        self.sleep.as_mut().await;
+        self.set = None;
+    }
+}
