@@ -1,2 +1,53 @@
-//! Developer tasks.
-fn main() {}
+//! Developer tasks: `cargo xtask demo | test | vectors | lint`.
+//!
+//! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
+
+mod demo;
+mod fuzz;
+mod interop;
+mod lint;
+mod process;
+mod setup;
+mod suites;
+mod summary;
+mod vectors;
+mod wasm;
+
+use std::process::ExitCode;
+
+/// What went wrong, in words for the person at the terminal.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo [--check] [--port N]      build and run the demo; with --check it ends by itself with a verdict
+  test [SUITE…] [--seconds N]    run suites, all when none is named; --seconds is the time per fuzz target (60)
+  vectors [--check]              write tests/vectors/*.json; with --check only compare
+  lint                           fmt, clippy, rustdoc, cargo-deny
+  help                           this text";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.split_first().map(|(command, rest)| (command.as_str(), rest)) {
+        Some(("demo", rest)) => demo::command_line(rest),
+        Some(("test", rest)) => suites::command(rest),
+        Some(("vectors", rest)) => vectors::command(rest),
+        Some(("lint", [])) => lint::command(),
+        Some(("lint", _)) => Err("lint takes no arguments".into()),
+        None | Some(("help" | "--help" | "-h", _)) => {
+            println!("{HELP}\n\nsuites:\n{}", suites::list());
+            Ok(())
+        }
+        Some((other, _)) => Err(format!("unknown command \"{other}\"\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            if !text.is_empty() {
+                eprintln!("xtask: {text}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What suites need beyond Rust, and how to get it on a fresh machine. Every step is named when it is done.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::Result;
+use crate::process::{program, read, root, run, seconds};
+
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Something a suite cannot run without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Node and the packages of this folder, as its lock file says.
+    Npm(&'static str),
+    /// The Go server of the interop suite, built.
+    GoServer,
+    /// The standard library for wasm32.
+    WasmTarget,
+}
+
+impl Need {
+    /// Gets it, or says why that is impossible here.
+    pub(crate) fn provide(self) -> Result<()> {
+        match self {
+            Self::Npm(folder) => {
+                tool("node", "--version", (18, 19), &["nodejs", "npm"])?;
+                tool("npm", "--version", (9, 0), &["nodejs", "npm"])?;
+                npm_ci(&root().join(folder), folder)
+            }
+            Self::GoServer => {
+                // From 1.21 on, Go fetches the version that go.mod asks for.
+                tool("go", "version", (1, 21), &["golang-go"])?;
+                go_build()
+            }
+            Self::WasmTarget => {
+                let script = root().join("bindings/xtask/scripts/wasm-target.sh");
+                step("wasm32 standard library", || run(program("bash").arg(script).arg(wasm_folder())))
+            }
+        }
+    }
+}
+
+fn step(what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("setup: {what}");
+    let started = Instant::now();
+    work().map_err(|error| format!("{what}: {error}"))?;
+    println!("setup: {what}: ready ({})", seconds(started));
+    Ok(())
+}
+
+/// Makes sure a tool of at least this version is there, from apt when it is not and we are root.
+fn tool(name: &str, version_flag: &str, at_least: (u32, u32), packages: &[&str]) -> Result<()> {
+    if installed(name, version_flag).is_some_and(|version| version >= at_least) {
+        return Ok(());
+    }
+    let wanted = format!("{name} {}.{} or newer", at_least.0, at_least.1);
+    apt_install(packages).map_err(|error| format!("{wanted} is missing, and {error}"))?;
+    match installed(name, version_flag) {
+        Some(version) if version >= at_least => Ok(()),
+        Some((major, minor)) => Err(format!("{wanted} is missing: Debian has {major}.{minor}")),
+        None => Err(format!("{wanted} is missing after installing {}", packages.join(", "))),
+    }
+}
+
+fn installed(name: &str, version_flag: &str) -> Option<(u32, u32)> {
+    let output = read(program(name).arg(version_flag)).ok()?;
+    if output.success { version_in(&output.stdout) } else { None }
+}
+
+/// The first `major.minor` in a program's version line.
+fn version_in(text: &str) -> Option<(u32, u32)> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
+        let mut parts = word.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    })
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let is_root = read(program("id").arg("-u")).is_ok_and(|output| output.stdout.trim() == "0");
+    if !is_root {
+        return Err("only root can install it".into());
+    }
+    step(&format!("apt-get install {}", packages.join(" ")), || {
+        let apt = |args: &[&str]| {
+            run(program("apt-get").env("DEBIAN_FRONTEND", "noninteractive").arg("-qq").args(args))
+        };
+        apt(&["update"])?;
+        apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
+    })
+}
+
+/// `npm ci`, unless the packages in place are those of this lock file.
+fn npm_ci(folder: &Path, shown: &str) -> Result<()> {
+    let lock = folder.join("package-lock.json");
+    // A copy of the lock file, written after the packages were all there.
+    let stamp = folder.join("node_modules/.installed-lock.json");
+    let wanted = fs::read(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
+    if fs::read(&stamp).is_ok_and(|present| present == wanted) {
+        return Ok(());
+    }
+    step(&format!("npm ci in {shown}"), || {
+        run(program("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder))?;
+        fs::write(&stamp, &wanted).map_err(|error| format!("{}: {error}", stamp.display()))
+    })
+}
+
+/// Where the Go server's binary goes: with other build output.
+pub(crate) fn go_server() -> PathBuf {
+    target_folder().join("interop-go-server")
+}
+
+fn go_build() -> Result<()> {
+    step("go build in tests/interop/go-server", || {
+        let folder = root().join("tests/interop/go-server");
+        run(program("go").args(["build", "-o"]).arg(go_server()).arg(".").current_dir(folder))
+    })
+}
+
+pub(crate) fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
+/// A folder for tools, outside of the clone, so that a fresh clone need not fetch them again.
+pub(crate) fn cache_folder() -> PathBuf {
+    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|home| home.join(".cache")));
+    base.unwrap_or_else(std::env::temp_dir).join("hubwire")
+}
+
+fn wasm_folder() -> PathBuf {
+    cache_folder().join("wasm-toolchain")
+}
+
+/// The environment in which cargo finds the standard library for wasm32.
+pub(crate) fn wasm_environment() -> Result<Vec<(String, String)>> {
+    let file = wasm_folder().join("env");
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(exports(&text))
+}
+
+/// The pairs of `export NAME=value` lines; a value may be in double quotes.
+fn exports(text: &str) -> Vec<(String, String)> {
+    let pairs = text.lines().filter_map(|line| line.trim().strip_prefix("export ")?.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_programs_print() {
+        assert_eq!(version_in("v20.20.2\n"), Some((20, 20)));
+        assert_eq!(version_in("11.19.1\n"), Some((11, 19)));
+        assert_eq!(version_in("go version go1.26.8 linux/amd64\n"), Some((1, 26)));
+        assert_eq!(version_in("no numbers"), None);
+    }
+
+    #[test]
+    fn exports_are_read_with_and_without_quotes() {
+        let text = "export A=\"--sysroot=/x y\"\nexport B=/z\n# nothing\n";
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(exports(text), [pair("A", "--sysroot=/x y"), pair("B", "/z")]);
+    }
+
+    #[test]
+    fn a_tool_that_is_not_there_has_no_version() {
+        assert_eq!(installed("hubwire-no-such-program", "--version"), None);
+    }
+}
