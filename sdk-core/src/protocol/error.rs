@@ -18,6 +18,11 @@ pub enum ProtocolError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A text is not UTF-8.
+    Utf8 {
+        /// The name of the property in the specification.
+        property: &'static str,
+    },
     /// A completion has both `error` and `result`.
     ErrorAndResult,
     /// The bytes are not JSON.
@@ -27,7 +32,7 @@ pub enum ProtocolError {
     /// A MessagePack array has fewer elements than its message type needs.
     ShortArray {
         /// The message type (1 to 9), or 0 when the array is empty.
-        message_type: u64,
+        message_type: i64,
         /// How many elements there are.
         len: u32,
     },
@@ -60,13 +65,16 @@ impl fmt::Display for ProtocolError {
                 f.write_str("The 'error' and 'result' properties are mutually exclusive.")
             }
             Self::WrongType { property, expected } => write!(f, "Expected '{property}' to be {expected}."),
+            Self::Utf8 { property } => write!(f, "Expected '{property}' to be UTF-8."),
             Self::Json(detail) => write!(f, "The message is not valid JSON: {detail}."),
-            Self::MessagePack(detail) => write!(f, "The message is not valid MessagePack: {detail}."),
+            Self::MessagePack(detail) => write!(f, "The message is not valid MessagePack: it {detail}."),
             Self::ShortArray { message_type: 0, .. } => f.write_str("The message array is empty."),
             Self::ShortArray { message_type, len } => {
-                write!(f, "The array of a message of type {message_type} is too short: {len} elements.")
+                write!(f, "The array of a message of type {message_type} has only {len} elements.")
             }
-            Self::ResultKind(kind) => write!(f, "Invalid result kind {kind} in a completion."),
+            Self::ResultKind(kind) => {
+                write!(f, "The result kind {kind} of a completion is none of 1, 2 and 3.")
+            }
             Self::LengthPrefix => {
                 f.write_str("Messages over 2GB in size are not supported: bad length prefix.")
             }

@@ -36,7 +36,7 @@ pub enum HandshakeRequestError {
         /// The protocol asked for.
         protocol: String,
         /// Its version.
-        version: i64,
+        version: i32,
     },
     /// Not a handshake at all; the text says what is wrong and is for logs and detailed errors.
     Malformed(String),
@@ -63,25 +63,16 @@ impl std::error::Error for HandshakeRequestError {}
 
 #[cfg(feature = "codec")]
 mod codec {
-    use serde::{Deserialize, Serialize};
+    use std::borrow::Cow;
+
+    use serde::Serialize;
+    use serde_json::Value;
 
     use super::super::VERSION_STATEFUL;
+    use super::super::json::object;
     use super::{
         Encoding, HandshakeRequest, HandshakeRequestError, HandshakeResponse, ProtocolError, RECORD_SEPARATOR,
     };
-
-    #[derive(Deserialize)]
-    struct RequestWire {
-        protocol: String,
-        version: i64,
-    }
-
-    #[derive(Deserialize)]
-    struct ResponseWire {
-        error: Option<String>,
-        #[serde(rename = "type")]
-        message_type: Option<serde::de::IgnoredAny>,
-    }
 
     #[derive(Serialize)]
     struct ErrorWire<'a> {
@@ -89,22 +80,29 @@ mod codec {
     }
 
     impl HandshakeRequest {
-        /// Reads a request, without its terminator. Any version up to the highest known is accepted.
+        /// Reads a request, without its terminator. Versions up to the highest known are accepted.
         ///
         /// # Errors
         /// Why it must be refused.
         pub fn decode(record: &[u8]) -> Result<Self, HandshakeRequestError> {
-            let wire: RequestWire = serde_json::from_slice(record)
-                .map_err(|error| HandshakeRequestError::Malformed(error.to_string()))?;
-            let Some(encoding) = Encoding::from_name(&wire.protocol) else {
-                return Err(HandshakeRequestError::UnknownProtocol(wire.protocol));
+            let malformed = |text: Cow<'static, str>| HandshakeRequestError::Malformed(text.into_owned());
+            let request = object(record).map_err(malformed)?;
+            let protocol = request
+                .field("protocol", "a string", Value::as_str)
+                .map_err(malformed)?
+                .ok_or_else(|| malformed("'protocol' is missing".into()))?;
+            let version = request
+                .field("version", "a 32-bit integer", |value| i32::try_from(value.as_i64()?).ok())
+                .map_err(malformed)?
+                .ok_or_else(|| malformed("'version' is missing".into()))?;
+            let Some(encoding) = Encoding::from_name(protocol) else {
+                return Err(HandshakeRequestError::UnknownProtocol(protocol.to_owned()));
             };
-            match u8::try_from(wire.version) {
-                Ok(version) if version <= VERSION_STATEFUL => Ok(Self { encoding, version }),
-                _ => Err(HandshakeRequestError::UnsupportedVersion {
-                    protocol: wire.protocol,
-                    version: wire.version,
-                }),
+            match u8::try_from(version) {
+                Ok(known) if known <= VERSION_STATEFUL => Ok(Self { encoding, version: known }),
+                _ => {
+                    Err(HandshakeRequestError::UnsupportedVersion { protocol: protocol.to_owned(), version })
+                }
             }
         }
     }
@@ -115,14 +113,12 @@ mod codec {
         /// # Errors
         /// When it is not a JSON object, or is a hub message: then the peer is not shaking hands.
         pub fn decode(record: &[u8]) -> Result<Self, ProtocolError> {
-            let wire: ResponseWire = serde_json::from_slice(record)
-                .map_err(|error| ProtocolError::Handshake(error.to_string().into()))?;
-            if wire.message_type.is_some() {
-                return Err(ProtocolError::Handshake(
-                    "expected a handshake response, got a hub message".into(),
-                ));
+            let response = object(record).map_err(ProtocolError::Handshake)?;
+            if response.has("type") {
+                let text = "expected a handshake response, got a hub message (it has a 'type')";
+                return Err(ProtocolError::Handshake(text.into()));
             }
-            Ok(Self { error: wire.error.filter(|error| !error.is_empty()) })
+            Ok(Self { error: response.text("error").map_err(ProtocolError::Handshake)? })
         }
 
         /// Appends the response with its terminator.

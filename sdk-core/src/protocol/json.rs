@@ -3,6 +3,7 @@
 //! The reader walks the envelope once and takes payloads as slices of the frame. It accepts properties in any order
 //! and skips unknown ones; names are case-sensitive. Strings that may be absent may also be null.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
@@ -130,6 +131,7 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<HubMessage<Payload>>, Proto
         .and_then(|envelope| deserializer.end().map(|()| envelope))
         .map_err(|error| match property.get() {
             Some((property, expected)) if error.is_data() => ProtocolError::WrongType { property, expected },
+            _ if std::str::from_utf8(frame).is_err() => ProtocolError::Json("it is not UTF-8".into()),
             // serde_json's texts give line and column and never quote the input.
             _ => ProtocolError::Json(error.to_string().into()),
         })?;
@@ -139,7 +141,7 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<HubMessage<Payload>>, Proto
 /// The properties of every message type, before it is known which type it is.
 #[derive(Default)]
 struct Envelope {
-    message_type: Option<u64>,
+    message_type: Option<i64>,
     headers: Headers,
     invocation_id: Option<ByteString>,
     target: Option<ByteString>,
@@ -186,7 +188,10 @@ impl Envelope {
                 invocation_id: id(self.invocation_id)?,
             }),
             6 => HubMessage::Ping,
-            7 => HubMessage::Close(Close { error: self.error, allow_reconnect: self.allow_reconnect }),
+            7 => HubMessage::Close(Close {
+                error: self.error.filter(|error| !error.is_empty()),
+                allow_reconnect: self.allow_reconnect,
+            }),
             8 => HubMessage::Ack { sequence_id: self.sequence_id.ok_or(MISSING("sequenceId"))? },
             9 => HubMessage::Sequence { sequence_id: self.sequence_id.ok_or(MISSING("sequenceId"))? },
             _ => return Ok(None),
@@ -252,7 +257,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de, '_> {
                 }
                 Name::Target => {
                     expect("target", "a string");
-                    envelope.target = map.next_value_seed(string)?;
+                    envelope.target = map.next_value_seed(string)?.filter(|target| !target.is_empty());
                 }
                 Name::Arguments => {
                     expect("arguments", "an array");
@@ -442,6 +447,48 @@ impl<'de> Visitor<'de> for HeadersSeed<'de> {
             headers.push((name, value));
         }
         Ok(headers)
+    }
+}
+
+/// Reads a JSON object whose fields are looked at one by one, with errors that name them.
+pub(super) fn object(text: &[u8]) -> Result<Object, Cow<'static, str>> {
+    match serde_json::from_slice(text) {
+        Ok(serde_json::Value::Object(fields)) => Ok(Object(fields)),
+        Ok(_) => Err("it is not an object".into()),
+        Err(_) if std::str::from_utf8(text).is_err() => Err("it is not JSON: it is not UTF-8".into()),
+        Err(error) => Err(format!("it is not JSON: {error}").into()),
+    }
+}
+
+/// The fields of a handshake or negotiate response; neither is on a hot path.
+pub(super) struct Object(serde_json::Map<String, serde_json::Value>);
+
+impl Object {
+    /// A field, if it is there and not null.
+    pub(super) fn field<'a, T>(
+        &'a self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(&'a serde_json::Value) -> Option<T>,
+    ) -> Result<Option<T>, Cow<'static, str>> {
+        match self.0.get(name) {
+            None | Some(serde_json::Value::Null) => Ok(None),
+            Some(value) => match read(value) {
+                Some(value) => Ok(Some(value)),
+                None => Err(format!("'{name}' is not {expected}").into()),
+            },
+        }
+    }
+
+    /// A string that is not empty, if it is there.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Cow<'static, str>> {
+        let text = self.field(name, "a string", serde_json::Value::as_str)?;
+        Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
+    }
+
+    /// Whether the field is there, even as null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 }
 

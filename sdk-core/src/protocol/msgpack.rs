@@ -130,11 +130,14 @@ fn infallible<T, E>(_: Result<T, E>) {}
 /// Reads one message, without its length prefix.
 pub(super) fn decode(frame: &Bytes) -> Result<Option<HubMessage<Payload>>, ProtocolError> {
     let mut reader = Reader { frame, at: 0 };
+    if frame.is_empty() {
+        return Err(ProtocolError::ShortArray { message_type: 0, len: 0 });
+    }
     let len = reader.array_len("message")?;
     if len == 0 {
         return Err(ProtocolError::ShortArray { message_type: 0, len });
     }
-    let message_type = reader.integer("type")?;
+    let message_type = reader.read("type", "an integer", |rest| rmp::decode::read_int::<i64, _>(rest))?;
     let at_least = |needed| match len < needed {
         true => Err(ProtocolError::ShortArray { message_type, len }),
         false => Ok(()),
@@ -162,14 +165,12 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<HubMessage<Payload>>, Proto
             at_least(4)?;
             let headers = reader.headers()?;
             let invocation_id = reader.invocation_id()?;
-            let outcome = match reader.integer("resultKind")? {
+            let outcome = match reader.integer("result kind")? {
                 RESULT_ERROR => {
                     at_least(5)?;
                     // An empty error counts as none, as in the official clients.
-                    reader
-                        .optional_text("error")?
-                        .filter(|error| !error.is_empty())
-                        .map_or(Outcome::Void, Outcome::Error)
+                    let error = reader.text("error")?;
+                    if error.is_empty() { Outcome::Void } else { Outcome::Error(error) }
                 }
                 RESULT_VOID => Outcome::Void,
                 RESULT_VALUE => {
@@ -188,7 +189,7 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<HubMessage<Payload>>, Proto
         6 => HubMessage::Ping,
         7 => {
             at_least(2)?;
-            let error = reader.optional_text("error")?;
+            let error = reader.optional_text("error")?.filter(|error| !error.is_empty());
             let allow_reconnect = len > 2 && reader.boolean("allowReconnect")?;
             HubMessage::Close(Close { error, allow_reconnect })
         }
@@ -268,7 +269,7 @@ impl Reader<'_> {
         }
         let bytes = self.frame.slice(self.at..self.at + len);
         self.at += len;
-        ByteString::try_from(bytes).map_err(|_| ProtocolError::WrongType { property, expected })
+        ByteString::try_from(bytes).map_err(|_| ProtocolError::Utf8 { property })
     }
 
     fn invocation_id(&mut self) -> Result<ByteString, ProtocolError> {
@@ -298,7 +299,10 @@ impl Reader<'_> {
     }
 
     fn call(&mut self, headers: Headers, len: u32) -> Result<Call<Payload>, ProtocolError> {
-        let target = self.optional_text("target")?.ok_or(ProtocolError::MissingProperty("target"))?;
+        let target = self
+            .optional_text("target")?
+            .filter(|target| !target.is_empty())
+            .ok_or(ProtocolError::MissingProperty("target"))?;
         if !self.rest().first().is_some_and(|first| is_array(*first)) {
             return Err(ProtocolError::WrongType { property: "arguments", expected: "an array" });
         }
@@ -336,7 +340,7 @@ impl ReadError for NumValueReadError {
     }
 }
 
-const TRUNCATED: ProtocolError = ProtocolError::MessagePack("it ends in the middle of a value");
+const TRUNCATED: ProtocolError = ProtocolError::MessagePack("is truncated");
 
 pub(super) fn is_array(first: u8) -> bool {
     matches!(Marker::from_u8(first), Marker::FixArray(_) | Marker::Array16 | Marker::Array32)
@@ -379,7 +383,7 @@ pub(super) fn value_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
             Marker::Array32 => (4, Counts::Values(1)),
             Marker::Map16 => (2, Counts::Values(2)),
             Marker::Map32 => (4, Counts::Values(2)),
-            Marker::Reserved => return Err(ProtocolError::MessagePack("it has the reserved byte 0xc1")),
+            Marker::Reserved => return Err(ProtocolError::MessagePack("has the reserved byte 0xc1")),
         };
         let length = match field {
             0 => 0,

@@ -122,81 +122,25 @@ pub struct Redirect {
 
 #[cfg(feature = "codec")]
 mod codec {
-    use serde::{Deserialize, Serialize};
+    use std::borrow::Cow;
 
+    use serde::Serialize;
+    use serde_json::Value;
+
+    use super::super::json::object;
     use super::{
         AvailableTransport, NegotiateResponse, Negotiated, ProtocolError, Redirect, TransferFormats,
         Transport,
     };
 
-    // Unknown fields are ignored: servers add their own.
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Wire {
-        error: Option<String>,
-        url: Option<String>,
-        access_token: Option<String>,
-        connection_id: Option<String>,
-        connection_token: Option<String>,
-        negotiate_version: Option<i64>,
-        available_transports: Option<Vec<WireTransport>>,
-        use_stateful_reconnect: Option<bool>,
-        token_lifetime_seconds: Option<u64>,
-        #[serde(rename = "ProtocolVersion")]
-        legacy_protocol_version: Option<serde::de::IgnoredAny>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct WireTransport {
-        transport: String,
-        #[serde(default)]
-        transfer_formats: Vec<String>,
-    }
-
     impl NegotiateResponse {
-        /// Reads the body of a negotiate response.
+        /// Reads the body of a negotiate response. Unknown fields are ignored: servers add their own.
         ///
         /// # Errors
-        /// When it is not JSON, comes from a server of the old ASP.NET (not Core) SignalR, or lacks the connection id.
+        /// When it is not a JSON object, comes from a server of the old ASP.NET (not Core) SignalR, or a field is
+        /// missing or has the wrong type; the text names it.
         pub fn decode(body: &[u8]) -> Result<Self, ProtocolError> {
-            let wire: Wire = serde_json::from_slice(body)
-                .map_err(|error| ProtocolError::Negotiate(error.to_string().into()))?;
-            if wire.legacy_protocol_version.is_some() {
-                return Err(ProtocolError::Negotiate(
-                    "the server is an ASP.NET SignalR server; only ASP.NET Core SignalR can be reached"
-                        .into(),
-                ));
-            }
-            if let Some(error) = wire.error.filter(|error| !error.is_empty()) {
-                return Ok(Self::Refused(error));
-            }
-            if let Some(url) = wire.url.filter(|url| !url.is_empty()) {
-                return Ok(Self::Redirect(Redirect { url, access_token: wire.access_token }));
-            }
-            let connection_id = wire
-                .connection_id
-                .filter(|id| !id.is_empty())
-                .ok_or_else(|| ProtocolError::Negotiate("neither connectionId nor url nor error".into()))?;
-            let transports = wire.available_transports.unwrap_or_default().into_iter().filter_map(|entry| {
-                Some(AvailableTransport {
-                    transport: Transport::from_name(&entry.transport)?,
-                    formats: TransferFormats {
-                        text: entry.transfer_formats.iter().any(|format| format == "Text"),
-                        binary: entry.transfer_formats.iter().any(|format| format == "Binary"),
-                    },
-                })
-            });
-            // A server may answer with a higher version than was asked for; what this crate knows of is 0 and 1.
-            let version = if wire.negotiate_version.unwrap_or(0) >= 1 { 1 } else { 0 };
-            Ok(Self::Accepted(Negotiated {
-                connection_id,
-                connection_token: wire.connection_token.filter(|token| version > 0 && !token.is_empty()),
-                version,
-                transports: transports.collect(),
-                stateful_reconnect: wire.use_stateful_reconnect.unwrap_or(false),
-                token_lifetime_seconds: wire.token_lifetime_seconds,
-            }))
+            decode(body).map_err(ProtocolError::Negotiate)
         }
 
         /// Writes the body of a negotiate response.
@@ -261,5 +205,53 @@ mod codec {
             // Plain strings and numbers always serialise.
             body.unwrap_or_default()
         }
+    }
+
+    fn decode(body: &[u8]) -> Result<NegotiateResponse, Cow<'static, str>> {
+        let response = object(body)?;
+        if response.has("ProtocolVersion") {
+            return Err(
+                "the server is an ASP.NET SignalR server; only ASP.NET Core SignalR can be reached".into()
+            );
+        }
+        if let Some(error) = response.text("error")? {
+            return Ok(NegotiateResponse::Refused(error));
+        }
+        if let Some(url) = response.text("url")? {
+            return Ok(NegotiateResponse::Redirect(Redirect {
+                url,
+                access_token: response.text("accessToken")?,
+            }));
+        }
+        // A server may answer with a higher version than was asked for; what this crate knows of is 0 and 1.
+        let version =
+            response.field("negotiateVersion", "an integer of at least 0", Value::as_u64)?.unwrap_or(0);
+        let version = u8::from(version >= 1);
+        let connection_id = response.text("connectionId")?.ok_or("'connectionId' is missing")?;
+        let connection_token = match version {
+            0 => None,
+            _ => Some(response.text("connectionToken")?.ok_or("'connectionToken' is missing")?),
+        };
+        let transports = response.field("availableTransports", "an array", Value::as_array)?;
+        Ok(NegotiateResponse::Accepted(Negotiated {
+            connection_id,
+            connection_token,
+            version,
+            transports: transports.into_iter().flatten().filter_map(decode_transport).collect(),
+            stateful_reconnect: response
+                .field("useStatefulReconnect", "a boolean", Value::as_bool)?
+                .unwrap_or(false),
+            token_lifetime_seconds: response.field("tokenLifetimeSeconds", "a number", Value::as_u64)?,
+        }))
+    }
+
+    /// `None` for a transport that this crate does not know: servers may offer more.
+    fn decode_transport(entry: &Value) -> Option<AvailableTransport> {
+        let formats = entry["transferFormats"].as_array();
+        let has = |name: &str| formats.is_some_and(|formats| formats.iter().any(|format| format == name));
+        Some(AvailableTransport {
+            transport: Transport::from_name(entry["transport"].as_str()?)?,
+            formats: TransferFormats { text: has("Text"), binary: has("Binary") },
+        })
     }
 }
