@@ -42,6 +42,22 @@ impl CallBuilder {
         self
     }
 
+    /// The arguments as they travel, for callers that encode by themselves.
+    pub fn raw_arguments(mut self, arguments: Payload) -> Self {
+        let encoding = self.connection.encoding();
+        self.arguments = if arguments.encoding() != encoding {
+            Err(PayloadError::new(format!(
+                "they are not in the encoding of the connection, {}",
+                encoding.name()
+            )))
+        } else if !arguments.is_list() {
+            Err(PayloadError::new("they are not a list"))
+        } else {
+            Ok(arguments)
+        };
+        self
+    }
+
     /// The stream for the method's next stream parameter. It is read while the method runs.
     pub fn upload<T: Serialize + 'static>(self, items: impl Stream<Item = T> + Send + 'static) -> Self {
         self.try_upload(items.map(Ok::<_, std::convert::Infallible>))
@@ -66,8 +82,19 @@ impl CallBuilder {
     /// # Errors
     /// Those of [`HubConnection::invoke`].
     pub async fn invoke<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let connection = self.connection.clone();
         let target = self.target.clone();
+        let result = self.invoke_raw().await?;
+        result.decode().map_err(|error| {
+            Error::new(ErrorKind::Protocol, format!("The result of '{target}' is of another type: {error}"))
+        })
+    }
+
+    /// As [`invoke`](Self::invoke), with the result as it travelled; null when there is none.
+    ///
+    /// # Errors
+    /// Those of [`HubConnection::invoke`].
+    pub async fn invoke_raw(self) -> Result<Payload, Error> {
+        let connection = self.connection.clone();
         let (reply, answer) = oneshot::channel();
         let call = self
             .submit(|call, target, arguments, uploads| Request::Invoke {
@@ -81,10 +108,7 @@ impl CallBuilder {
         let mut guard = CancelOnDrop::new(connection, call);
         let result = answer.await.unwrap_or_else(|_| Err(driver_gone()));
         guard.disarm();
-        let payload = result?.unwrap_or_else(|| Payload::null(guard.connection.encoding()));
-        payload.decode().map_err(|error| {
-            Error::new(ErrorKind::Protocol, format!("The result of '{target}' is of another type: {error}"))
-        })
+        Ok(result?.unwrap_or_else(|| Payload::null(guard.connection.encoding())))
     }
 
     /// Calls the method without asking whether it ran; see [`HubConnection::send`].

@@ -138,7 +138,8 @@ impl Payload {
         self.bytes == Self::null(self.encoding).bytes
     }
 
-    fn is_list(&self) -> bool {
+    /// Whether the value is a list, as arguments are.
+    pub fn is_list(&self) -> bool {
         match self.encoding {
             Encoding::Json => self.bytes.first() == Some(&b'['),
             Encoding::MessagePack => self.bytes.first().is_some_and(|first| msgpack::is_array(*first)),
