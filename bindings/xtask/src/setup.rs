@@ -29,11 +29,7 @@ impl Need {
                 tool("npm", "--version", (9, 0), &["nodejs", "npm"])?;
                 npm_ci(&root().join(folder), folder)
             }
-            Self::GoServer => {
-                // From 1.21 on, Go fetches the version that go.mod asks for.
-                tool("go", "version", (1, 21), &["golang-go"])?;
-                go_build()
-            }
+            Self::GoServer => go_build(&go()?),
             Self::WasmTarget => {
                 let script = root().join("bindings/xtask/scripts/wasm-target.sh");
                 step("wasm32 standard library", || run(program("bash").arg(script).arg(wasm_folder())))
@@ -111,10 +107,23 @@ pub(crate) fn go_server() -> PathBuf {
     target_folder().join("interop-go-server")
 }
 
-fn go_build() -> Result<()> {
+/// A Go that can fetch the version go.mod asks for, which it does from 1.21 on; unpacked privately when there is none.
+fn go() -> Result<PathBuf> {
+    if installed("go", "version").is_some_and(|version| version >= (1, 21)) {
+        return Ok("go".into());
+    }
+    let folder = cache_folder().join("go-toolchain");
+    let script = root().join("bindings/xtask/scripts/go-toolchain.sh");
+    step("Go toolchain", || run(program("bash").arg(script).arg(&folder)))?;
+    Ok(folder.join("bin/go"))
+}
+
+fn go_build(go: &Path) -> Result<()> {
     step("go build in tests/interop/go-server", || {
         let folder = root().join("tests/interop/go-server");
-        run(program("go").args(["build", "-o"]).arg(go_server()).arg(".").current_dir(folder))
+        let mut build = program(go);
+        build.env("GOTOOLCHAIN", "auto").args(["build", "-o"]).arg(go_server()).arg(".");
+        run(build.current_dir(folder))
     })
 }
 

@@ -78,9 +78,14 @@ export function checkJson(name, text, messages) {
   same(`${name}: the official JSON parser disagrees`, got, expected);
 }
 
-/** Fails unless plain JSON.parse finds this message: the only witness for what the official client does not read. */
+/**
+ * Fails unless plain JSON.parse finds this message, and JSON.stringify would write the very same text. The only witness for
+ * what the official client does not read, and the one for escapes and blanks.
+ */
 export function checkPlainJson(name, text, message) {
-  same(`${name}: the text is not the message`, normal(JSON.parse(text.slice(0, -1))), normal(message));
+  const parsed = JSON.parse(text.slice(0, -1));
+  same(`${name}: the text is not the message`, normal(parsed), normal(message));
+  same(`${name}: the text is not as JSON.stringify writes it`, text, JSON.stringify(parsed) + RS);
 }
 
 /** Fails unless the official MessagePack parser reads `bytes` as exactly these messages. */
