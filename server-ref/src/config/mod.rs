@@ -1,6 +1,7 @@
 //! Configuration: one struct, from a TOML file, `HUBWIRE_*` environment variables and flags, checked once.
 
 mod duration;
+mod list;
 mod settings;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub(crate) use duration::deserialize as duration;
 pub use duration::parse_duration;
 pub(crate) use settings::Settings;
 
@@ -70,6 +72,7 @@ pub struct AuthConfig {
     /// What the `aud` claim must be or contain.
     pub audience: Option<String>,
     /// Claims that every token must have, besides `exp`.
+    #[serde(deserialize_with = "list::deserialize")]
     pub required_claims: Vec<String>,
     /// How far clocks may be apart.
     #[serde(deserialize_with = "duration::deserialize")]
@@ -241,6 +244,7 @@ impl Default for Limits {
 #[serde(deny_unknown_fields, default)]
 pub struct CorsConfig {
     /// Origins such as `https://app.example`. `*` is not possible: SignalR's clients send credentials.
+    #[serde(deserialize_with = "list::deserialize")]
     pub origins: Vec<String>,
 }
 
@@ -250,13 +254,7 @@ impl Config {
     /// # Errors
     /// What is wrong, with the name of the key. Nothing is checked beyond types yet; see [`validate`](Self::validate).
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let environment = config::Environment::with_prefix("HUBWIRE")
-            .prefix_separator("_")
-            .separator("__")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("cors.origins")
-            .with_list_parse_key("auth.required_claims");
+        let environment = config::Environment::with_prefix("HUBWIRE").prefix_separator("_").separator("__");
         Self::load_from(file, environment)
     }
 
