@@ -74,6 +74,13 @@ impl Context {
         let _ = self.connection.outbox.command(Command::Abort);
     }
 
+    /// Ends the connection and tells the client why, and whether it may come back by itself. An empty error is none.
+    pub fn close(&self, error: &str, allow_reconnect: bool) {
+        let error = (!error.is_empty()).then(|| error.to_owned());
+        // If it is over already there is nothing to end.
+        let _ = self.connection.outbox.command(Command::Close { error, allow_reconnect });
+    }
+
     /// Fires when the caller takes the call back or the connection ends; in a hook, when the connection ends.
     pub fn cancellation(&self) -> CancellationToken {
         self.connection.tokens.get(self.call)

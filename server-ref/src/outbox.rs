@@ -23,6 +23,7 @@ pub(crate) struct OutboxLimits {
 #[derive(Debug)]
 pub(crate) enum Command {
     Abort,
+    Close { error: Option<String>, allow_reconnect: bool },
     Release(CallKey),
     Consumed(UploadKey),
     Discard(UploadKey),

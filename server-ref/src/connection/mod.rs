@@ -178,6 +178,7 @@ impl<T: Transport> ConnectionTask<T> {
         for command in commands {
             let input = match command {
                 Command::Abort => Input::Abort,
+                Command::Close { error, allow_reconnect } => Input::Close { error, allow_reconnect },
                 Command::Release(call) => Input::Release(call),
                 Command::Consumed(upload) => Input::Consumed(upload),
                 Command::Discard(upload) => {

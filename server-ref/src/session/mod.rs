@@ -118,6 +118,13 @@ pub enum Input<P> {
     Overflow,
     /// The application ends the connection; the client shall not come back by itself.
     Abort,
+    /// The application ends the connection with a Close message of its own.
+    Close {
+        /// The error for the client, if it is one.
+        error: Option<String>,
+        /// Whether the client may come back by itself.
+        allow_reconnect: bool,
+    },
     /// The server goes down; the client may come back.
     Shutdown,
     /// The transport ended. `None` is a proper close by the client.
@@ -290,6 +297,12 @@ impl<P> Session<P> {
             Input::Flowing => self.stalled_since = None,
             Input::Overflow => self.end(End::SlowConsumer),
             Input::Abort => self.close_with(End::Aborted, false),
+            Input::Close { error, allow_reconnect } => {
+                if self.phase != Phase::Handshaking {
+                    self.transmit(now, close(error.as_deref(), allow_reconnect));
+                }
+                self.end(End::Aborted);
+            }
             Input::Shutdown if self.phase == Phase::Handshaking => self.end(End::Shutdown),
             Input::Shutdown => self.close_with(End::Shutdown, true),
             Input::LinkLost(error) => self.end(End::LinkLost(error)),
