@@ -6,17 +6,20 @@ use axum::Router;
 use axum::serve::Listener;
 use tokio_util::sync::CancellationToken;
 
+use crate::Principal;
 use crate::admission::Admission;
 use crate::auth::Authenticator;
 use crate::clients::{Groups, HubClients};
 use crate::config::{Config, Settings};
+use crate::connection::ConnectionTask;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
-use crate::negotiate::Tokens;
+use crate::negotiate::{Tokens, random_id};
 use crate::registry::Registry;
 use crate::stats::{EventLog, HubStats};
+use crate::transport::Transport;
 
 /// A server with its hubs.
 #[derive(Debug)]
@@ -159,6 +162,26 @@ impl ServerHandle {
     pub fn groups(&self, path: &str) -> Option<Groups> {
         let hub = self.shared.hubs.get(&path.to_lowercase())?;
         Some(Groups::new(hub.endpoint.clone()))
+    }
+
+    /// Runs a connection over a transport of another kind. The future ends with the connection; spawn it.
+    ///
+    /// Who the principal is and may be is up to the caller: the policy of the hub is not applied. `None` if there is no
+    /// such hub, no room for another connection, or the server is shutting down.
+    pub fn accept<T: Transport>(
+        &self,
+        path: &str,
+        transport: T,
+        principal: Principal,
+    ) -> Option<impl Future<Output = ()> + Send + use<T>> {
+        let hub = self.shared.hubs.get(&path.to_lowercase())?;
+        let id = random_id().ok().filter(|_| !self.shared.shutdown.is_cancelled())?;
+        let permit = self.shared.admission.admit(principal.user_id()).ok()?;
+        let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), Arc::new(principal));
+        Some(async move {
+            task.run().await;
+            drop(permit);
+        })
     }
 
     /// What the server does now.

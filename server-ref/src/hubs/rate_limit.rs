@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn the_window_slides_and_users_do_not_share_it() {
         let mut limiter = RateLimiter::new(2, Duration::from_secs(60));
-        let at = |seconds| Time::from_millis(seconds * 1000);
+        let at = |seconds: u64| Time::from_millis(seconds * 1000);
         assert!(limiter.allow(at(0), "alice"));
         assert!(limiter.allow(at(30), "alice"));
         assert!(!limiter.allow(at(59), "alice"));

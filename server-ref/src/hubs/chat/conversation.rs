@@ -55,8 +55,8 @@ impl Conversation {
             return Err(HubError::new(format!("The conversation is full: it has {limit} members")));
         }
         let connections = self.members.entry(user.into()).or_default();
-        connections.insert(connection.into());
-        Ok(Change::when(connections.len() == 1))
+        let is_new = connections.insert(connection.into());
+        Ok(Change::when(is_new && connections.len() == 1))
     }
 
     /// Visible when it was the last connection of the user.
