@@ -1,5 +1,7 @@
 //! The HTTP side: which request is what, and the status codes and texts of SignalR.
 
+#![allow(clippy::result_large_err, reason = "the errors are responses, at most one for each request")]
+
 mod cors;
 mod status;
 

@@ -130,11 +130,12 @@ fn brief(outputs: &[Output<u32>]) -> Vec<String> {
 /// Every input in every phase. The rows are the phases, an empty list is "nothing happens".
 #[test]
 fn every_input_in_every_phase() {
-    type Row = (&'static str, Vec<(&'static str, fn() -> Input<u32>, &'static [&'static str])>);
+    type Make = fn() -> Input<u32>;
+    type Row = (&'static str, Vec<(&'static str, Make, &'static [&'static str])>);
     let violation = || Input::Violation(ProtocolError::MissingProperty("type"));
-    let ends: [(&str, fn() -> Input<u32>); 2] =
+    let ends: [(&str, Make); 2] =
         [("overflow", || Input::Overflow), ("lost", || Input::LinkLost(Some("reset".into())))];
-    let quiet: [(&str, fn() -> Input<u32>); 13] = [
+    let quiet: [(&str, Make); 13] = [
         ("unknown", || Input::Unknown),
         ("ping", || Input::Message(HubMessage::Ping)),
         ("item", || Input::Message(item("x", 1))),
