@@ -95,12 +95,10 @@ impl Outbox {
         true
     }
 
-    pub(crate) fn take_commands(&self) -> Vec<Command> {
-        std::mem::take(&mut self.inner.lock().commands)
-    }
-
-    pub(crate) fn overflowed(&self) -> bool {
-        self.inner.lock().overflowed
+    /// What the task was asked to do, and whether more waits than may.
+    pub(crate) fn take_commands(&self) -> (Vec<Command>, bool) {
+        let mut inner = self.inner.lock();
+        (std::mem::take(&mut inner.commands), inner.overflowed)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -191,7 +189,7 @@ mod tests {
             assert!(outbox.push(Bytes::from_static(b"aa")));
             assert!(outbox.push(Bytes::from_static(b"bb")));
             assert!(!outbox.push(Bytes::from_static(b"c")));
-            assert!(outbox.overflowed());
+            assert!(outbox.take_commands().1);
             assert_eq!(outbox.bytes(), 0);
             assert!(!outbox.push(Bytes::from_static(b"d")));
         }
