@@ -640,7 +640,7 @@ fn uploads_share_the_ids_and_end_with_their_call() {
         call: CallId(1),
         target: "M".into(),
         arguments: 7,
-        uploads: uploads.clone(),
+        uploads,
     });
     let [Output::Transmit(_, HubMessage::Invocation(Invocation { invocation_id: Some(id), call }))] =
         &outputs[..]

@@ -223,13 +223,13 @@ impl Client {
         let id = ByteString::from(format!("s{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let (reply, answer) = oneshot::channel();
         let command = Command::InvokeClient { id: id.clone(), call, reply };
-        if connection.outbox.command(command).is_err() {
+        if !connection.outbox.command(command) {
             return Err(gone("does not exist"));
         }
         self.endpoint.stats.sent(1);
         if let Some((caller, call)) = &self.caller {
             // If the caller is gone there is no turn to give up.
-            let _ = caller.outbox.command(Command::Release(*call));
+            caller.outbox.command(Command::Release(*call));
         }
         let forget = Forget { connection: &connection, id: Some(id) };
         match tokio::time::timeout(limit, answer).await {
@@ -272,7 +272,7 @@ impl Forget<'_> {
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            let _ = self.connection.outbox.command(Command::ForgetClientCall(id));
+            self.connection.outbox.command(Command::ForgetClientCall(id));
         }
     }
 }

@@ -71,7 +71,7 @@ impl Context {
     /// Ends the connection. The client does not come back by itself.
     pub fn abort(&self) {
         // If it is over already there is nothing to end.
-        let _ = self.connection.outbox.command(Command::Abort);
+        self.connection.outbox.command(Command::Abort);
     }
 
     /// Ends the connection and tells the client why, and whether it may come back by itself. An empty error is none.

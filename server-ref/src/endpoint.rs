@@ -2,13 +2,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use hubwire::Time;
-use tokio_util::sync::CancellationToken;
-
 use crate::config::Settings;
 use crate::hub::Hub;
 use crate::registry::Registry;
+use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
+use hubwire::Time;
 
 /// One hub under its path, with everybody connected to it.
 #[derive(Debug)]
@@ -20,8 +19,7 @@ pub(crate) struct Endpoint {
     pub(crate) events: Arc<EventLog>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
-    /// Fires when the server goes down.
-    pub(crate) shutdown: CancellationToken,
+    pub(crate) shutdown: Arc<Shutdown>,
 }
 
 /// The time of the sessions: since the server was built, by the clock of the runtime.

@@ -63,6 +63,7 @@ mod principal;
 mod registry;
 mod server;
 pub mod session;
+mod shutdown;
 mod stats;
 pub mod testing;
 pub mod transport;

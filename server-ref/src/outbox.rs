@@ -81,11 +81,11 @@ impl Outbox {
         accepted
     }
 
-    /// Asks the task for something. Returns the command if the connection is over.
-    pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
+    /// Asks the task for something. Returns whether the connection still takes it.
+    pub(crate) fn command(&self, command: Command) -> bool {
         let mut inner = self.inner.lock();
         if inner.closed {
-            return Err(command);
+            return false;
         }
         inner.commands.push(command);
         let waker = inner.waker.take();
@@ -93,15 +93,13 @@ impl Outbox {
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
+        true
     }
 
-    pub(crate) fn take_commands(&self) -> Vec<Command> {
-        std::mem::take(&mut self.inner.lock().commands)
-    }
-
-    pub(crate) fn overflowed(&self) -> bool {
-        self.inner.lock().overflowed
+    /// What the task was asked to do, and whether more waits than may.
+    pub(crate) fn take_commands(&self) -> (Vec<Command>, bool) {
+        let mut inner = self.inner.lock();
+        (std::mem::take(&mut inner.commands), inner.overflowed)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -192,17 +190,17 @@ mod tests {
             assert!(outbox.push(Bytes::from_static(b"aa")));
             assert!(outbox.push(Bytes::from_static(b"bb")));
             assert!(!outbox.push(Bytes::from_static(b"c")));
-            assert!(outbox.overflowed());
+            assert!(outbox.take_commands().1);
             assert_eq!(outbox.bytes(), 0);
             assert!(!outbox.push(Bytes::from_static(b"d")));
         }
     }
 
     #[test]
-    fn a_closed_outbox_returns_commands() {
+    fn a_closed_outbox_takes_nothing() {
         let outbox = outbox(1, 1);
         outbox.close();
         assert!(!outbox.push(Bytes::new()));
-        assert!(outbox.command(Command::Abort).is_err());
+        assert!(!outbox.command(Command::Abort));
     }
 }

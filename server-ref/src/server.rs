@@ -18,6 +18,7 @@ use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
 use crate::negotiate::{Tokens, random_id};
 use crate::registry::Registry;
+use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
 use crate::transport::Transport;
 
@@ -114,7 +115,7 @@ impl ServerBuilder {
         let settings = Arc::new(Settings::from(&self.config));
         let events = Arc::new(EventLog::new(if settings.status_page { settings.events } else { 0 }));
         let clock = Clock::start();
-        let shutdown = CancellationToken::new();
+        let shutdown = Arc::new(Shutdown::default());
         let mut hubs = HashMap::new();
         for (path, hub) in self.hubs {
             if !path.starts_with('/') || path.ends_with('/') {
@@ -175,7 +176,7 @@ impl ServerHandle {
         principal: Principal,
     ) -> Option<impl Future<Output = ()> + Send + use<T>> {
         let hub = self.shared.hubs.get(&path.to_lowercase())?;
-        let id = random_id().ok().filter(|_| !self.shared.shutdown.is_cancelled())?;
+        let id = random_id().ok().filter(|_| !self.shared.shutdown.has_begun())?;
         let permit = self.shared.admission.admit(principal.user_id()).ok()?;
         let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), Arc::new(principal));
         Some(async move {
@@ -192,7 +193,7 @@ impl ServerHandle {
     /// Ends all connections with an invitation to come back, refuses new ones, and waits for the end, as long as the
     /// configuration says. Returns whether all have ended.
     pub async fn shutdown(&self) -> bool {
-        self.shared.shutdown.cancel();
+        self.shared.shutdown.begin();
         let limit = self.shared.settings.shutdown_timeout;
         tokio::time::timeout(limit, self.shared.admission.emptied()).await.is_ok()
     }

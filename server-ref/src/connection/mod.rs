@@ -19,13 +19,13 @@ use hubwire::protocol::{
     Encoding, HandshakeRequest, HandshakeResponse, HubMessage, Outcome, Payload, ProtocolError,
 };
 use tokio::time::Sleep;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::endpoint::Endpoint;
 use crate::error::HubError;
 use crate::outbox::Command;
 use crate::registry;
 use crate::session::{End, Input, MethodCall, Output, Session};
+use crate::shutdown::ShutdownWaker;
 use crate::transport::{Received, Transport};
 use crate::{Context, Principal};
 
@@ -59,7 +59,8 @@ pub(crate) struct ConnectionTask<T> {
     /// When the timer fires. It may be earlier than needed: most deadlines only move back.
     timer_at: Option<Time>,
     deadline: Option<Time>,
-    shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    shutdown: ShutdownWaker,
+    told_of_shutdown: bool,
     end: Option<End>,
 }
 
@@ -76,7 +77,8 @@ impl<T: Transport> ConnectionTask<T> {
             session: Session::new(now, settings.session.clone()),
             decoder: FrameDecoder::new(settings.message_bytes),
             timer: Box::pin(tokio::time::sleep_until(endpoint.clock.instant(now))),
-            shutdown: Some(Box::pin(endpoint.shutdown.clone().cancelled_owned())),
+            shutdown: ShutdownWaker::new(&endpoint.shutdown),
+            told_of_shutdown: false,
             endpoint,
             transport,
             id,
@@ -105,6 +107,7 @@ impl<T: Transport> ConnectionTask<T> {
     /// Does everything that can be done now. Completes when the session has ended.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let mut budget = BUDGET;
+        self.shutdown.register(cx);
         loop {
             let mut held_streams = false;
             while budget > 0 && self.end.is_none() && self.step(cx, &mut held_streams) {
@@ -157,10 +160,8 @@ impl<T: Transport> ConnectionTask<T> {
                 return true;
             }
         }
-        if let Some(shutdown) = &mut self.shutdown
-            && shutdown.poll_unpin(cx).is_ready()
-        {
-            self.shutdown = None;
+        if !self.told_of_shutdown && self.endpoint.shutdown.has_begun() {
+            self.told_of_shutdown = true;
             self.input(Input::Shutdown);
             return true;
         }
@@ -169,11 +170,11 @@ impl<T: Transport> ConnectionTask<T> {
 
     fn take_commands(&mut self) -> bool {
         let Some(connection) = &self.connection else { return false };
-        if connection.outbox.overflowed() {
+        let (commands, overflowed) = connection.outbox.take_commands();
+        if overflowed {
             self.input(Input::Overflow);
             return true;
         }
-        let commands = connection.outbox.take_commands();
         let some = !commands.is_empty();
         for command in commands {
             let input = match command {

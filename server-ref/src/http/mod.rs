@@ -1,5 +1,7 @@
 //! The HTTP side: which request is what, and the status codes and texts of SignalR.
 
+#![allow(clippy::result_large_err, reason = "the errors are responses, at most one for each request")]
+
 mod cors;
 mod status;
 
@@ -14,7 +16,6 @@ use bytestring::ByteString;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use hubwire::protocol::NegotiateResponse;
-use tokio_util::sync::CancellationToken;
 
 use crate::Principal;
 use crate::admission::{Admission, Full};
@@ -23,6 +24,7 @@ use crate::config::Settings;
 use crate::connection::ConnectionTask;
 use crate::endpoint::{Clock, Endpoint};
 use crate::negotiate::{self, OpenError, Tokens};
+use crate::shutdown::Shutdown;
 use crate::stats::EventLog;
 use crate::transport::WebSocketTransport;
 
@@ -40,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<EventLog>,
     pub(crate) status: Status,
     pub(crate) clock: Clock,
-    pub(crate) shutdown: CancellationToken,
+    pub(crate) shutdown: Arc<Shutdown>,
 }
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ async fn route(shared: &Arc<Shared>, parts: &mut Parts) -> Response {
         Ok(principal) => principal,
         Err(refusal) => return refusal,
     };
-    if shared.shutdown.is_cancelled() {
+    if shared.shutdown.has_begun() {
         return text(StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down.");
     }
     match (negotiates, &parts.method) {

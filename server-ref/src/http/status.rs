@@ -132,7 +132,7 @@ impl Shared {
 }
 
 pub(super) fn health(shared: &Shared) -> Response {
-    match shared.shutdown.is_cancelled() {
+    match shared.shutdown.has_begun() {
         false => (StatusCode::OK, "healthy\n").into_response(),
         true => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response(),
     }

@@ -34,7 +34,7 @@ pub(crate) struct RawUpload {
 impl Drop for RawUpload {
     fn drop(&mut self) {
         // If the connection is gone nothing more comes anyway.
-        let _ = self.connection.outbox.command(Command::Discard(self.key));
+        self.connection.outbox.command(Command::Discard(self.key));
     }
 }
 
@@ -52,7 +52,7 @@ impl<T: DeserializeOwned> Stream for UploadStream<T> {
         let Poll::Ready(event) = raw.events.poll_recv(cx) else { return Poll::Pending };
         let item = match event {
             Some(UploadEvent::Item(item)) => {
-                let _ = raw.connection.outbox.command(Command::Consumed(raw.key));
+                raw.connection.outbox.command(Command::Consumed(raw.key));
                 match item.decode() {
                     Ok(item) => return Poll::Ready(Some(Ok(item))),
                     Err(error) => Some(Err(HubError::named(
