@@ -70,10 +70,11 @@ impl<T: Transport> ConnectionTask<T> {
         transport: T,
         id: ByteString,
         principal: Arc<Principal>,
-    ) -> Self {
+    ) -> Box<Self> {
         let now = endpoint.clock.now();
         let settings = &endpoint.settings;
-        Self {
+        // Boxed, because the state of an async function has a place for each time that a value moves.
+        Box::new(Self {
             session: Session::new(now, settings.session.clone()),
             decoder: FrameDecoder::new(settings.message_bytes),
             timer: Box::pin(tokio::time::sleep_until(endpoint.clock.instant(now))),
@@ -93,14 +94,14 @@ impl<T: Transport> ConnectionTask<T> {
             timer_at: None,
             deadline: None,
             end: None,
-        }
+        })
     }
 
     /// Runs the connection to its end.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         self.drain();
         poll_fn(|cx| self.poll(cx)).await;
-        // Boxed, because it is large and every idle connection would carry it.
+        // Boxed, too, because every idle connection would carry it.
         Box::pin(self.finish()).await;
     }
 
@@ -423,13 +424,16 @@ impl<T: Transport> ConnectionTask<T> {
             self.timer_at = None;
             if self.endpoint.clock.now() >= deadline {
                 self.input(Input::Tick);
+                if let Some(connection) = &self.connection {
+                    connection.outbox.release_memory();
+                }
                 return true;
             }
         }
     }
 
     /// Says goodbye to everybody.
-    async fn finish(mut self) {
+    async fn finish(mut self: Box<Self>) {
         let end = self.end.take().unwrap_or(End::LinkLost(None));
         let endpoint = self.endpoint.clone();
         if let Some(connection) = &self.connection {
@@ -445,17 +449,18 @@ impl<T: Transport> ConnectionTask<T> {
             });
             let _ = tokio::time::timeout(settings.close_timeout, farewell).await;
         }
-        drop(self.transport);
-        let Some(connection) = self.connection else { return };
+        let Self { transport, connection, methods, connect_hook, mut connected, .. } = *self;
+        drop(transport);
+        let Some(connection) = connection else { return };
         connection.outbox.close();
-        self.methods.detach();
-        if let Some(hook) = self.connect_hook {
-            self.connected = hook.await.is_ok();
+        methods.detach();
+        if let Some(hook) = connect_hook {
+            connected = hook.await.is_ok();
         }
         let user = connection.principal.user_id();
         endpoint.events.push(&endpoint.path, "disconnected", user, Some(end.name()));
         tracing::debug!(hub = endpoint.path, reason = end.name(), "a connection ended");
-        if self.connected {
+        if connected {
             let context = Context::new(connection.clone(), endpoint.clone(), None);
             endpoint.hub.disconnected(context, end.error()).await;
         }
