@@ -46,6 +46,7 @@ pub(crate) struct ConnectionTask<T> {
     principal: Arc<Principal>,
     /// From the handshake on.
     connection: Option<Arc<Connection>>,
+    registration: Option<Registration>,
     /// The answer to the handshake, which leaves in a frame of its own.
     handshake: Option<Bytes>,
     connect_hook: Option<BoxFuture<'static, Result<(), String>>>,
@@ -85,6 +86,7 @@ impl<T: Transport> ConnectionTask<T> {
             id,
             principal,
             connection: None,
+            registration: None,
             handshake: None,
             connect_hook: None,
             connected: false,
@@ -311,7 +313,7 @@ impl<T: Transport> ConnectionTask<T> {
     fn connect(&mut self) {
         let Some(connection) = &self.connection else { return };
         let endpoint = &self.endpoint;
-        endpoint.registry.add(connection);
+        self.registration = Some(Registration::new(endpoint.clone(), connection.clone()));
         endpoint.stats.opened();
         endpoint.events.push(&endpoint.path, "connected", connection.principal.user_id(), None);
         if !endpoint.hub.has_connected_hook() {
@@ -464,5 +466,26 @@ impl<T: Transport> ConnectionTask<T> {
             let context = Context::new(connection.clone(), endpoint.clone(), None);
             endpoint.hub.disconnected(context, end.error()).await;
         }
+    }
+}
+
+/// Keeps a connection in the registry, and takes it out however its task ends: dropped tasks and panics included.
+struct Registration {
+    endpoint: Arc<Endpoint>,
+    connection: Arc<Connection>,
+}
+
+impl Registration {
+    fn new(endpoint: Arc<Endpoint>, connection: Arc<Connection>) -> Self {
+        endpoint.registry.add(&connection);
+        Self { endpoint, connection }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.endpoint.registry.remove(&self.connection);
+        self.connection.tokens.close();
+        self.connection.outbox.close();
     }
 }
