@@ -152,6 +152,14 @@ impl Outbox {
         false
     }
 
+    /// Gives back what the queue does not need now.
+    pub(crate) fn release_memory(&self) {
+        let mut inner = self.inner.lock();
+        if inner.frames.is_empty() {
+            inner.frames = VecDeque::new();
+        }
+    }
+
     /// The connection is over: takes nothing more and forgets everything.
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();

@@ -93,6 +93,8 @@ fn failing() -> Hub {
         .method("Io", async || Err::<(), _>(std::io::Error::other("disk")))
         .method("Panic", async || -> Result<(), HubError> { panic!("expected in this test") })
         .method("Unserialisable", async || Ok::<_, HubError>(NotSerialisable))
+        .method("Broken", async || Ok::<_, HubError>(()))
+        .authorize_method("Broken", Policy::predicate(|_| panic!("expected in this test")))
         .method("Admin", async || Ok::<_, HubError>(()))
         .authorize_method("admin", Policy::role("admin"))
         .stream("Count", count)
@@ -137,6 +139,7 @@ async fn errors_have_the_official_texts() {
         ),
         ("Missing", json!([]), "Unknown hub method 'Missing'"),
         ("Admin", json!([]), "Failed to invoke 'Admin' because user is unauthorized"),
+        ("Broken", json!([]), "Failed to invoke 'Broken' because user is unauthorized"),
         ("Echo", json!([]), "Failed to invoke 'Echo' due to an error on the server."),
         ("Echo", json!([1, 2]), "Failed to invoke 'Echo' due to an error on the server."),
         ("Typed", json!(["x", "y"]), "Failed to invoke 'Typed' due to an error on the server."),
@@ -481,4 +484,19 @@ fn mistakes_are_found_when_a_hub_is_built() {
     assert_eq!(hub.unwrap_err(), BuildError::UnknownMethod("Nope".into()));
     let hub = Hub::builder().on_connected(async |_: String| Ok::<_, HubError>(())).build();
     assert_eq!(hub.unwrap_err(), BuildError::HookParameters("on_connected"));
+}
+
+#[tokio::test]
+async fn a_connection_whose_task_is_dropped_is_forgotten() {
+    let server = start(PATH, failing()).await;
+    let (transport, mut client) = hubwire_server::transport::memory(8);
+    let task = server.handle().accept(PATH, transport, hubwire_server::Principal::anonymous()).unwrap();
+    let task = tokio::spawn(task);
+    client.send("{\"protocol\":\"json\",\"version\":1}\u{1e}").await;
+    client.receive().await.unwrap();
+    assert_eq!(server.handle().statistics().hubs[0].connections, 1);
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    let statistics = server.handle().statistics();
+    assert_eq!((statistics.connections, statistics.hubs[0].connections), (0, 0));
 }

@@ -233,7 +233,7 @@ impl Default for Limits {
             outbox_messages: 10_000,
             outbox_bytes: 4 * 1024 * 1024,
             coalesced_bytes: 64 * 1024,
-            read_buffer_bytes: 2 * 1024,
+            read_buffer_bytes: 1024,
             events: 100,
         }
     }

@@ -46,6 +46,7 @@ pub(crate) struct ConnectionTask<T> {
     principal: Arc<Principal>,
     /// From the handshake on.
     connection: Option<Arc<Connection>>,
+    registration: Option<Registration>,
     /// The answer to the handshake, which leaves in a frame of its own.
     handshake: Option<Bytes>,
     connect_hook: Option<BoxFuture<'static, Result<(), String>>>,
@@ -70,10 +71,11 @@ impl<T: Transport> ConnectionTask<T> {
         transport: T,
         id: ByteString,
         principal: Arc<Principal>,
-    ) -> Self {
+    ) -> Box<Self> {
         let now = endpoint.clock.now();
         let settings = &endpoint.settings;
-        Self {
+        // Boxed, because the state of an async function has a place for each time that a value moves.
+        Box::new(Self {
             session: Session::new(now, settings.session.clone()),
             decoder: FrameDecoder::new(settings.message_bytes),
             timer: Box::pin(tokio::time::sleep_until(endpoint.clock.instant(now))),
@@ -84,6 +86,7 @@ impl<T: Transport> ConnectionTask<T> {
             id,
             principal,
             connection: None,
+            registration: None,
             handshake: None,
             connect_hook: None,
             connected: false,
@@ -93,14 +96,14 @@ impl<T: Transport> ConnectionTask<T> {
             timer_at: None,
             deadline: None,
             end: None,
-        }
+        })
     }
 
     /// Runs the connection to its end.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         self.drain();
         poll_fn(|cx| self.poll(cx)).await;
-        // Boxed, because it is large and every idle connection would carry it.
+        // Boxed, too, because every idle connection would carry it.
         Box::pin(self.finish()).await;
     }
 
@@ -311,7 +314,7 @@ impl<T: Transport> ConnectionTask<T> {
     fn connect(&mut self) {
         let Some(connection) = &self.connection else { return };
         let endpoint = &self.endpoint;
-        endpoint.registry.add(connection);
+        self.registration = Some(Registration::new(endpoint.clone(), connection.clone()));
         endpoint.stats.opened();
         endpoint.events.push(&endpoint.path, "connected", connection.principal.user_id(), None);
         if !endpoint.hub.has_connected_hook() {
@@ -424,13 +427,16 @@ impl<T: Transport> ConnectionTask<T> {
             self.timer_at = None;
             if self.endpoint.clock.now() >= deadline {
                 self.input(Input::Tick);
+                if let Some(connection) = &self.connection {
+                    connection.outbox.release_memory();
+                }
                 return true;
             }
         }
     }
 
     /// Says goodbye to everybody.
-    async fn finish(mut self) {
+    async fn finish(mut self: Box<Self>) {
         let end = self.end.take().unwrap_or(End::LinkLost(None));
         let endpoint = self.endpoint.clone();
         if let Some(connection) = &self.connection {
@@ -446,19 +452,41 @@ impl<T: Transport> ConnectionTask<T> {
             });
             let _ = tokio::time::timeout(settings.close_timeout, farewell).await;
         }
-        drop(self.transport);
-        let Some(connection) = self.connection else { return };
+        let Self { transport, connection, methods, connect_hook, mut connected, .. } = *self;
+        drop(transport);
+        let Some(connection) = connection else { return };
         connection.outbox.close();
-        self.methods.detach();
-        if let Some(hook) = self.connect_hook {
-            self.connected = hook.await.is_ok();
+        methods.detach();
+        if let Some(hook) = connect_hook {
+            connected = hook.await.is_ok();
         }
         let user = connection.principal.user_id();
         endpoint.events.push(&endpoint.path, "disconnected", user, Some(end.name()));
         tracing::debug!(hub = endpoint.path, reason = end.name(), "a connection ended");
-        if self.connected {
+        if connected {
             let context = Context::new(connection.clone(), endpoint.clone(), None);
             endpoint.hub.disconnected(context, end.error()).await;
         }
+    }
+}
+
+/// Keeps a connection in the registry, and takes it out however its task ends: dropped tasks and panics included.
+struct Registration {
+    endpoint: Arc<Endpoint>,
+    connection: Arc<Connection>,
+}
+
+impl Registration {
+    fn new(endpoint: Arc<Endpoint>, connection: Arc<Connection>) -> Self {
+        endpoint.registry.add(&connection);
+        Self { endpoint, connection }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.endpoint.registry.remove(&self.connection);
+        self.connection.tokens.close();
+        self.connection.outbox.close();
     }
 }

@@ -210,8 +210,12 @@ async fn websocket(
         .max_frame_size(settings.frame_bytes)
         .on_upgrade(async move |socket| {
             let transport = WebSocketTransport::new(socket);
-            ConnectionTask::new(endpoint, transport, id, Arc::new(principal)).run().await;
-            drop((open, permit));
+            let task = ConnectionTask::new(endpoint, transport, id, Arc::new(principal));
+            // A task of its own, because that of the upgrade has the size of a whole socket and more.
+            tokio::spawn(async move {
+                task.run().await;
+                drop((open, permit));
+            });
         })
 }
 

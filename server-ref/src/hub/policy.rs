@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::Principal;
@@ -45,9 +46,9 @@ impl Policy {
         Self::predicate(move |principal| self.allows(principal) || other.allows(principal))
     }
 
-    /// Whether the principal satisfies it.
+    /// Whether the principal satisfies it. A predicate that panics allows nobody.
     pub fn allows(&self, principal: &Principal) -> bool {
-        (self.0)(principal)
+        catch_unwind(AssertUnwindSafe(|| (self.0)(principal))).unwrap_or(false)
     }
 }
 

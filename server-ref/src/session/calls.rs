@@ -116,11 +116,7 @@ impl<P> Calls<P> {
             open.has_slot = true;
             self.slots_taken += 1;
         }
-        let call = self.waiting.pop_front();
-        if self.waiting.is_empty() && self.waiting.capacity() > 4 {
-            self.waiting = VecDeque::new();
-        }
-        call
+        self.waiting.pop_front()
     }
 
     /// The id for an item of that call, unless its caller no longer listens.
@@ -162,6 +158,12 @@ impl<P> Calls<P> {
         self.streaming -= usize::from(call.exempt);
         let stream_canceled = call.canceled && call.streaming;
         Some(Finished { id: call.id, uploads: call.uploads, stream_canceled })
+    }
+
+    pub(super) fn release_memory(&mut self) {
+        if self.open.is_empty() {
+            self.clear();
+        }
     }
 
     pub(super) fn clear(&mut self) {

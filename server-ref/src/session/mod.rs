@@ -188,13 +188,7 @@ impl<P> Session<P> {
     pub fn poll(&mut self) -> Output<P> {
         match self.outputs.pop_front() {
             Some(output) => output,
-            None => {
-                // Idle connections are many; what a burst allocated is given back.
-                if self.outputs.capacity() > 8 {
-                    self.outputs = VecDeque::new();
-                }
-                Output::Wait(self.deadline())
-            }
+            None => Output::Wait(self.deadline()),
         }
     }
 
@@ -394,6 +388,12 @@ impl<P> Session<P> {
                 self.refuse_handshake(error.to_string(), &error);
             }
             return;
+        }
+        // Timers fire when little happens, which is the time to give back what busier times allocated.
+        self.calls.release_memory();
+        self.uploads.release_memory();
+        if self.outputs.is_empty() {
+            self.outputs = VecDeque::new();
         }
         if self.stall_deadline().is_some_and(|at| now >= at) {
             return self.end(End::SlowConsumer);

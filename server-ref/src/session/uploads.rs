@@ -74,6 +74,13 @@ impl<P> Uploads<P> {
         outputs.push_back(Output::Upload(*key, UploadEvent::Item(item)));
     }
 
+    pub(super) fn release_memory(&mut self) {
+        if self.state.is_empty() && self.open.is_empty() {
+            self.open = HashMap::new();
+            self.state = HashMap::new();
+        }
+    }
+
     /// The client ends the stream.
     pub(super) fn end(
         &mut self,

@@ -10,7 +10,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -115,7 +115,7 @@ const SHARDS: usize = 32;
 
 /// The conversations that a connection has joined, kept with the connection.
 #[derive(Clone, Debug, Default)]
-struct Joined(BTreeSet<String>);
+struct Joined(Vec<String>);
 
 impl ChatHub {
     /// No conversations yet. Times are those of the tokio clock.
@@ -313,7 +313,11 @@ async fn join(ctx: Context, State(chat): Chat, id: Field) -> Result<(), HubError
         }
         return Err(error);
     }
-    ctx.items().update(|joined: &mut Joined| joined.0.insert(id.clone()));
+    ctx.items().update(|joined: &mut Joined| {
+        if !joined.0.contains(&id) {
+            joined.0.push(id.clone());
+        }
+    });
     if change == Change::Visible {
         let timestamp = iso(SystemTime::now());
         let event = Presence { conversation_id: &id, user_id: user, kind: "user_joined", timestamp };
@@ -325,7 +329,7 @@ async fn join(ctx: Context, State(chat): Chat, id: Field) -> Result<(), HubError
 async fn leave(ctx: Context, State(chat): Chat, id: Field) -> Result<(), HubError> {
     let user = user(&ctx)?;
     let id = chat.id(id, "conversationId")?;
-    ctx.items().update(|joined: &mut Joined| joined.0.remove(&id));
+    ctx.items().update(|joined: &mut Joined| joined.0.retain(|other| *other != id));
     chat.remove(&ctx, user, &id)
 }
 
