@@ -49,6 +49,8 @@ pub enum Input<P> {
     Token(RequestId, Result<Option<String>, String>),
     /// The answer to [`Output::Negotiate`].
     Negotiated(RequestId, Result<NegotiateResponse, RequestFailure>),
+    /// The answer to [`Output::Refresh`]: how long the token is valid now, in seconds, if the server says so.
+    Refreshed(RequestId, Result<Option<u64>, RequestFailure>),
     /// The transport is open: bytes can be sent.
     Opened(LinkId),
     /// The first record of the transport, read as a handshake response.
@@ -149,6 +151,8 @@ pub enum Output<P> {
     Token(RequestId),
     /// `POST` with an empty body and answer with [`Input::Negotiated`].
     Negotiate(RequestId, HttpRequest),
+    /// `POST` with an empty body and the new token, and answer with [`Input::Refreshed`].
+    Refresh(RequestId, HttpRequest),
     /// Open a transport and answer with [`Input::Opened`] or [`Input::Closed`].
     Open(LinkId, LinkRequest),
     /// Send the handshake; what comes next on that link is its response.
@@ -182,6 +186,8 @@ pub struct LinkRequest {
     pub url: String,
     /// The access token; a header where the platform allows one, else the query parameter `access_token`.
     pub token: Option<String>,
+    /// It takes over from a transport that was lost (stateful reconnect): no handshake comes, only messages.
+    pub resumes: bool,
 }
 
 /// Why a request or a transport failed.
@@ -254,4 +260,8 @@ pub enum Event<P> {
     },
     /// Nobody reads that upload any more: stop producing items.
     UploadStopped(UploadId),
+    /// A transport that was lost was replaced by another, with nothing missing (stateful reconnect).
+    Resumed,
+    /// The access token was refreshed in place, or could not be; the connection goes on until the server ends it.
+    TokenRefreshed(Result<(), Error>),
 }

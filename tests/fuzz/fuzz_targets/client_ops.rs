@@ -41,6 +41,7 @@ enum Op {
     Accepted(u8),
     Redirected,
     NegotiateFailed,
+    Refreshed(Option<u8>),
     Opened,
     Handshake(bool),
     Message(Message),
@@ -63,8 +64,8 @@ enum Message {
     Cancel(u8),
     Ping,
     Close(bool, bool),
-    Ack,
-    Sequence,
+    Ack(u8),
+    Sequence(u8),
 }
 
 fn message(message: &Message) -> HubMessage<u8> {
@@ -97,8 +98,8 @@ fn message(message: &Message) -> HubMessage<u8> {
         Message::Close(error, allow_reconnect) => {
             HubMessage::Close(Close { error: error.then(|| "bye".into()), allow_reconnect: *allow_reconnect })
         }
-        Message::Ack => HubMessage::Ack { sequence_id: 1 },
-        Message::Sequence => HubMessage::Sequence { sequence_id: 1 },
+        Message::Ack(id) => HubMessage::Ack { sequence_id: (*id).into() },
+        Message::Sequence(id) => HubMessage::Sequence { sequence_id: (*id).into() },
     }
 }
 
@@ -136,7 +137,9 @@ impl Run {
                     self.wait = deadline;
                     break;
                 }
-                Output::Token(request) | Output::Negotiate(request, _) => self.requests.push(request),
+                Output::Token(request) | Output::Negotiate(request, _) | Output::Refresh(request, _) => {
+                    self.requests.push(request);
+                }
                 Output::Open(link, _) => self.links.push(link),
                 Output::Handshake(link, _) | Output::Transmit(link, _) => {
                     assert_eq!(Some(&link), self.links.last());
@@ -171,13 +174,16 @@ impl Run {
     }
 }
 
-fuzz_target!(|ops: Vec<Op>| {
+fuzz_target!(|case: (bool, Vec<Op>)| {
+    let (stateful, ops) = case;
     let mut config = Config::new("http://h/hub");
     config.has_token_factory = true;
     config.transports = Transport::ALL.to_vec();
     config.max_pending_calls = 4;
     config.max_pending_replies = 2;
     config.max_redirects = 3;
+    config.stateful_reconnect = stateful.then_some(300);
+    config.token_refresh = true;
     let mut run = Run {
         client: Client::new(config),
         now: Time::ZERO,
@@ -245,6 +251,7 @@ fuzz_target!(|ops: Vec<Op>| {
                     connection_id: "id".into(),
                     transports: transports.collect(),
                     stateful_reconnect: mask & 0x80 != 0,
+                    token_lifetime_seconds: (mask & 0x40 != 0).then_some(5),
                     ..Negotiated::default()
                 };
                 Input::Negotiated(request, Ok(NegotiateResponse::Accepted(negotiated)))
@@ -256,6 +263,9 @@ fuzz_target!(|ops: Vec<Op>| {
             Op::NegotiateFailed => {
                 let failure = RequestFailure::Status { code: 401, text: String::new() };
                 request.map(|request| Input::Negotiated(request, Err(failure)))
+            }
+            Op::Refreshed(lifetime) => {
+                request.map(|request| Input::Refreshed(request, Ok(lifetime.map(u64::from))))
             }
             Op::Opened => link.map(Input::Opened),
             Op::Handshake(ok) => link.map(|link| {
