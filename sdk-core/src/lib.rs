@@ -1,4 +1,43 @@
-//! Hubwire.
+//! SignalR hubs from Rust: one client core for every platform, and the native driver on top of it.
+//!
+//! ```no_run
+//! use futures_util::StreamExt;
+//! use hubwire::HubConnection;
+//!
+//! # async fn example() -> Result<(), hubwire::Error> {
+//! let connection = HubConnection::builder("https://example.org/hubs/chat").build()?;
+//! connection.on("ReceiveMessage", |user: String, text: String| println!("{user}: {text}"));
+//! connection.start().await?;
+//!
+//! let total: i64 = connection.invoke("Add", (40, 2)).await?;
+//! connection.send("SendMessage", ("me", format!("it is {total}"))).await?;
+//! let mut numbers = connection.stream::<i64>("Count", (10,)).await?;
+//! while let Some(number) = numbers.next().await {
+//!     println!("{}", number?);
+//! }
+//! connection.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Layers
+//!
+//! ```text
+//! protocol  <-  client  <-  driver (tokio)  <-  HubConnection
+//! ```
+//! - [`protocol`]: what travels. Plain types, and behind the feature `codec` the two encodings.
+//! - [`client`]: the connection as a state machine without I/O, generic over an opaque payload. Its documentation has
+//!   the contract between it and a driver.
+//! - [`HubConnection`]: the native client, behind the feature `tokio`.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tokio` (default) | the native driver over WebSockets and HTTP; implies `codec` |
+//! | `codec` | the Rust codecs for JSON and MessagePack, with serde |
+//!
+//! Without features there is the bare core, which builds for `wasm32-unknown-unknown` and has no serde in it.
+
 pub mod client;
 #[cfg(feature = "tokio")]
 mod driver;

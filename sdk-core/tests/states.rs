@@ -636,12 +636,8 @@ fn cancelling_ends_a_call_at_once_and_tells_the_server() {
 fn uploads_share_the_ids_and_end_with_their_call() {
     let mut bench = bench_in(Phase::Connected);
     let uploads = vec![UploadId(1), UploadId(2)];
-    let outputs = bench.command(Command::Invoke {
-        call: CallId(1),
-        target: "M".into(),
-        arguments: 7,
-        uploads: uploads.clone(),
-    });
+    let outputs =
+        bench.command(Command::Invoke { call: CallId(1), target: "M".into(), arguments: 7, uploads });
     let [Output::Transmit(_, HubMessage::Invocation(Invocation { invocation_id: Some(id), call }))] =
         &outputs[..]
     else {

@@ -1,1 +1,81 @@
-//! Hubwire.
+//! A server for SignalR hubs, as a library; the binary `hubwire-server` is a thin layer on top.
+//!
+//! Hub methods are plain async functions, registered by name. Their parameters are the arguments of the call; those
+//! of special types come from the server:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use futures_util::{Stream, stream};
+//! use hubwire_server::{Context, Hub, HubError, Policy, Server, State};
+//!
+//! struct Lobby {
+//!     welcome: String,
+//! }
+//!
+//! async fn join(ctx: Context, State(lobby): State<Arc<Lobby>>, room: String) -> Result<String, HubError> {
+//!     ctx.groups().add(ctx.connection_id(), &room)?;
+//!     ctx.clients().others_in_group(&room).send("Joined", (ctx.connection_id(),))?;
+//!     Ok(lobby.welcome.clone())
+//! }
+//!
+//! async fn count(to: u32) -> Result<impl Stream<Item = Result<u32, HubError>>, HubError> {
+//!     Ok(stream::iter((0..to).map(Ok)))
+//! }
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::builder()
+//!     .state(Arc::new(Lobby { welcome: "Hello".into() }))
+//!     .method("Join", join)
+//!     .stream("Count", count)
+//!     .build()?;
+//! let server = Server::builder().hub("/hubs/lobby", hub).build()?;
+//! let handle = server.handle();
+//! tokio::spawn(async move {
+//!     // From outside of a hub method:
+//!     let clients = handle.hub("/hubs/lobby").expect("it was added");
+//!     clients.all().send("News", ("The lobby is open.",))
+//! });
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! server.serve(listener, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The layers, from the wire up: a [`transport`] carries frames; one task per connection cuts them into messages and
+//! asks the sans-IO [`session`] what to do; the [`hub`] finds and runs methods; [`clients`] reaches other connections
+//! through their bounded queues. A client that does not keep up is disconnected and delays nobody.
+
+mod admission;
+pub mod auth;
+pub mod clients;
+pub mod config;
+mod connection;
+mod context;
+mod endpoint;
+mod error;
+mod http;
+pub mod hub;
+pub mod hubs;
+mod negotiate;
+mod outbox;
+mod principal;
+mod registry;
+mod server;
+pub mod session;
+mod shutdown;
+mod stats;
+pub mod testing;
+pub mod transport;
+
+pub use clients::{CallerClients, Client, Groups, HubClients, Recipients};
+pub use config::Config;
+pub use connection::Items;
+pub use context::Context;
+pub use error::{BuildError, HubError, SendError};
+pub use http::{HubStatistics, Statistics};
+pub use hub::{DisconnectReason, Hub, HubBuilder, HubFilter, Policy, State, UploadStream};
+pub use principal::Principal;
+pub use server::{Server, ServerBuilder, ServerHandle};
+pub use stats::Event;
+pub use tokio_util::sync::CancellationToken;

@@ -1,3 +1,8 @@
-//! What tests over real sockets share. Nothing here is shipped.
+//! What the tests over real sockets and the programs of the interop suites share. Nothing here is shipped.
 
 pub mod proxy;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

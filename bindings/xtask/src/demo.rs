@@ -23,8 +23,13 @@ fn program_arguments(args: &[String]) -> Result<Vec<String>> {
 }
 
 fn built() -> Result<Command> {
-    let binaries = build_binaries("e2e", &["hubwire-demo"])?;
-    binaries.first().map(program).ok_or_else(|| "cargo built no demo".to_owned())
+    let binaries = build_binaries(&["hubwire-server", "hubwire-demo"])?;
+    let [server, demo] = &binaries[..] else {
+        return Err("cargo built no demo".to_owned());
+    };
+    let mut demo = program(demo);
+    demo.arg("--server").arg(server);
+    Ok(demo)
 }
 
 fn prepared(args: &[String]) -> Result<Command> {

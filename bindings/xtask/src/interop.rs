@@ -13,7 +13,7 @@ use crate::summary::Counts;
 const HUB: &str = "/hubs/interop";
 
 pub(crate) fn suite() -> Result<Counts> {
-    let binaries = build_binaries("e2e", &["interop-server", "interop-client"])?;
+    let binaries = build_binaries(&["interop-server", "interop-client"])?;
     let [our_server, our_client] = &binaries[..] else {
         return Err("cargo did not build both interop programs".into());
     };

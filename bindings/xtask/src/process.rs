@@ -129,9 +129,13 @@ pub(crate) fn run_and_read(command: &mut Command) -> Result<Output> {
 }
 
 /// Builds binaries with cargo and returns their paths, in the order of `names`.
-pub(crate) fn build_binaries(package: &str, names: &[&str]) -> Result<Vec<PathBuf>> {
+///
+/// For the whole workspace at once: dependencies would be built again for each package with features of its own.
+pub(crate) fn build_binaries(names: &[&str]) -> Result<Vec<PathBuf>> {
     let mut command = cargo();
-    command.args(["build", "--package", package]).args(names.iter().flat_map(|name| ["--bin", name]));
+    command
+        .args(["build", "--workspace", "--all-features"])
+        .args(names.iter().flat_map(|name| ["--bin", name]));
     executables(command, names)
 }
 

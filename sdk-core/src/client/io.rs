@@ -155,7 +155,8 @@ pub enum Output<P> {
     Handshake(LinkId, HandshakeRequest),
     /// Send a message.
     Transmit(LinkId, HubMessage<P>),
-    /// Close the transport after what was sent before, and answer with [`Input::Closed`] when that is done.
+    /// Close the transport after what was sent before, and answer with [`Input::Closed`] when that is done. Said a
+    /// second time for a link that does not close: let go of it.
     Shut(LinkId),
     /// Something the application should know.
     Event(Event<P>),

@@ -49,6 +49,8 @@ pub enum ProtocolError {
     Handshake(Cow<'static, str>),
     /// A negotiate response is malformed.
     Negotiate(Cow<'static, str>),
+    /// The counts of stateful reconnect do not fit.
+    Sequence(&'static str),
     /// A payload was made for another encoding than the connection speaks. The caller's fault, not the peer's.
     PayloadEncoding {
         /// What the connection speaks.
@@ -85,6 +87,7 @@ impl fmt::Display for ProtocolError {
             ),
             Self::Handshake(detail) => write!(f, "Invalid handshake: {detail}."),
             Self::Negotiate(detail) => write!(f, "Invalid negotiate response: {detail}."),
+            Self::Sequence(detail) => f.write_str(detail),
             Self::PayloadEncoding { expected } => {
                 write!(f, "The payload is not encoded for the hub protocol '{}'.", expected.name())
             }

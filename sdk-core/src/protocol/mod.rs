@@ -12,6 +12,7 @@ mod error;
 mod handshake;
 mod message;
 mod negotiate;
+pub mod reliable;
 
 #[cfg(feature = "codec")]
 pub mod frame;

@@ -1,0 +1,67 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Config;
+use crate::outbox::OutboxLimits;
+use crate::session::SessionConfig;
+
+/// What the parts of a running server need of the [`Config`].
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) session: Arc<SessionConfig>,
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) detailed_errors: bool,
+    pub(crate) message_bytes: usize,
+    pub(crate) frame_bytes: usize,
+    pub(crate) coalesced_bytes: usize,
+    pub(crate) read_buffer_bytes: usize,
+    pub(crate) groups_per_connection: usize,
+    pub(crate) connections: usize,
+    pub(crate) connections_per_user: usize,
+    pub(crate) negotiated: usize,
+    pub(crate) negotiated_for: Duration,
+    pub(crate) client_result_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) origins: Vec<String>,
+    pub(crate) status_page: bool,
+    pub(crate) events: usize,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        let (times, limits) = (&config.times, &config.limits);
+        Self {
+            session: Arc::new(SessionConfig {
+                handshake_timeout: times.handshake,
+                keep_alive: Some(times.keep_alive),
+                client_timeout: Some(times.client_timeout),
+                send_timeout: times.send,
+                parallel_invocations: limits.parallel_invocations,
+                invocation_queue: limits.invocation_queue,
+                streams: limits.streams,
+                upload_buffer: limits.upload_buffer,
+                client_calls: limits.client_calls,
+                detailed_errors: config.detailed_errors,
+                ..SessionConfig::default()
+            }),
+            outbox: OutboxLimits { messages: limits.outbox_messages, bytes: limits.outbox_bytes },
+            detailed_errors: config.detailed_errors,
+            message_bytes: limits.message_bytes,
+            frame_bytes: limits.frame_bytes,
+            coalesced_bytes: limits.coalesced_bytes,
+            read_buffer_bytes: limits.read_buffer_bytes,
+            groups_per_connection: limits.groups_per_connection,
+            connections: limits.connections,
+            connections_per_user: limits.connections_per_user,
+            negotiated: limits.negotiated,
+            negotiated_for: times.negotiated,
+            client_result_timeout: times.client_result,
+            close_timeout: times.close,
+            shutdown_timeout: times.shutdown,
+            origins: config.cors.origins.clone(),
+            status_page: config.status_page || config.dev,
+            events: limits.events,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use std::collections::HashMap;
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> config::Environment {
+    let map: HashMap<String, String> =
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    config::Environment::with_prefix("HUBWIRE").prefix_separator("_").separator("__").source(Some(map))
+}
+
+fn read(toml: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let file = config::File::from_str(toml, config::FileFormat::Toml);
+    let builder = config::Config::builder().add_source(file).add_source(environment(pairs));
+    let config = builder.build().and_then(config::Config::try_deserialize::<Config>)?;
+    config.validate().map(|()| config)
+}
+
+#[test]
+fn the_defaults_are_valid_and_signalrs() {
+    let config = read("", &[]).unwrap();
+    assert_eq!(config.times.keep_alive, Duration::from_secs(15));
+    assert_eq!(config.times.client_timeout, Duration::from_secs(30));
+    assert_eq!(config.limits.message_bytes, 32_768);
+    assert!(config.listen.ip().is_loopback());
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let toml = "listen = '127.0.0.1:1'\n[times]\nkeep_alive = '5s'\n[cors]\norigins = ['https://a.example']";
+    let config = read(
+        toml,
+        &[
+            ("HUBWIRE_TIMES__KEEP_ALIVE", "7s"),
+            ("HUBWIRE_LIMITS__MESSAGE_BYTES", "65536"),
+            ("HUBWIRE_CORS__ORIGINS", "https://b.example, https://c.example:8443"),
+            ("HUBWIRE_AUTH__SIGNING_KEY", "00000000000000000000000000000000"),
+            ("HUBWIRE_STATUS_PAGE", "true"),
+            ("OTHER_VARIABLE", "x"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.times.keep_alive, Duration::from_secs(7));
+    assert_eq!(config.limits.message_bytes, 65_536);
+    assert_eq!(config.cors.origins, ["https://b.example", "https://c.example:8443"]);
+    // A key of digits is a text nevertheless.
+    assert_eq!(config.auth.signing_key.unwrap().len(), 32);
+    assert!(config.status_page);
+}
+
+#[test]
+fn errors_name_the_key() {
+    for (toml, name) in [
+        ("lisen = '127.0.0.1:1'", "lisen"),
+        ("listen = 'here'", "listen"),
+        ("[limits]\nmesage_bytes = 1", "mesage_bytes"),
+        ("[limits]\nmessage_bytes = 'many'", "limits.message_bytes"),
+        ("[limits]\nmessage_bytes = -1", "limits.message_bytes"),
+        ("[limits]\nstreams = 0", "limits.streams"),
+        ("[limits]\nframe_bytes = 1000", "limits.frame_bytes"),
+        ("[times]\nsend = 10", "times.send"),
+        ("[times]\nsend = '10'", "times.send"),
+        ("[times]\nhandshake = '0s'", "times.handshake"),
+        ("[times]\nclient_timeout = '10s'", "times.client_timeout"),
+        ("[cors]\norigins = ['*']", "cors.origins"),
+        ("[cors]\norigins = ['app.example']", "cors.origins"),
+        ("[auth]\nsigning_key = 'short'", "auth.signing_key"),
+        ("[auth]\nsigning_key_file = '/nonexistent/key'", "auth.signing_key_file"),
+        ("[chat]\nhistory = 0", "chat.history"),
+        ("dev = true\nlisten = '0.0.0.0:80'", "listen"),
+    ] {
+        let error = read(toml, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("configuration: ") && error.contains(name), "{toml}: {error}");
+    }
+    let error = read("", &[("HUBWIRE_LIMITS__STREEMS", "1")]).unwrap_err().to_string();
+    assert!(error.contains("streems"), "{error}");
+    let both = "[auth]\nsigning_key = '00000000000000000000000000000000'\nsigning_key_file = 'x'";
+    assert_eq!(read(both, &[]).unwrap_err().key(), "auth.signing_key");
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_names_it() {
+    let error =
+        Config::load_from(Some(Path::new("/nonexistent/hubwire.toml")), environment(&[])).unwrap_err();
+    assert!(error.to_string().contains("nonexistent/hubwire.toml"), "{error}");
+}
+
+#[test]
+fn keys_are_not_shown() {
+    let config = read("[auth]\nsigning_key = 'a key that nobody may ever see in a log'", &[]).unwrap();
+    assert!(!format!("{config:?}").contains("nobody may"));
+}

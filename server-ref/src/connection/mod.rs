@@ -1,0 +1,492 @@
+//! The task of one connection: transport ⇄ frames ⇄ [`Session`] ⇄ methods.
+
+mod methods;
+mod shared;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context as TaskContext, Poll};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hubwire::Time;
+use hubwire::protocol::frame::FrameDecoder;
+use hubwire::protocol::{
+    Encoding, HandshakeRequest, HandshakeResponse, HubMessage, Outcome, Payload, ProtocolError,
+};
+use tokio::time::Sleep;
+
+use crate::endpoint::Endpoint;
+use crate::error::HubError;
+use crate::outbox::Command;
+use crate::registry;
+use crate::session::{End, Input, MethodCall, Output, Session};
+use crate::shutdown::ShutdownWaker;
+use crate::transport::{Received, Transport};
+use crate::{Context, Principal};
+
+use methods::Methods;
+pub(crate) use shared::Connection;
+pub use shared::Items;
+
+/// How many steps a task makes before it lets others run.
+const BUDGET: usize = 128;
+
+/// One connection, from the opened transport to its end.
+pub(crate) struct ConnectionTask<T> {
+    endpoint: Arc<Endpoint>,
+    transport: T,
+    session: Session<Payload>,
+    decoder: FrameDecoder,
+    id: ByteString,
+    principal: Arc<Principal>,
+    /// From the handshake on.
+    connection: Option<Arc<Connection>>,
+    registration: Option<Registration>,
+    /// The answer to the handshake, which leaves in a frame of its own.
+    handshake: Option<Bytes>,
+    connect_hook: Option<BoxFuture<'static, Result<(), String>>>,
+    /// Whether the connect hook succeeded, so that the disconnect hook has to run.
+    connected: bool,
+    methods: Methods,
+    /// Whether bytes may wait inside of the transport.
+    unflushed: bool,
+    stalled: bool,
+    timer: Pin<Box<Sleep>>,
+    /// When the timer fires. It may be earlier than needed: most deadlines only move back.
+    timer_at: Option<Time>,
+    deadline: Option<Time>,
+    shutdown: ShutdownWaker,
+    told_of_shutdown: bool,
+    end: Option<End>,
+}
+
+impl<T: Transport> ConnectionTask<T> {
+    pub(crate) fn new(
+        endpoint: Arc<Endpoint>,
+        transport: T,
+        id: ByteString,
+        principal: Arc<Principal>,
+    ) -> Box<Self> {
+        let now = endpoint.clock.now();
+        let settings = &endpoint.settings;
+        // Boxed, because the state of an async function has a place for each time that a value moves.
+        Box::new(Self {
+            session: Session::new(now, settings.session.clone()),
+            decoder: FrameDecoder::new(settings.message_bytes),
+            timer: Box::pin(tokio::time::sleep_until(endpoint.clock.instant(now))),
+            shutdown: ShutdownWaker::new(&endpoint.shutdown),
+            told_of_shutdown: false,
+            endpoint,
+            transport,
+            id,
+            principal,
+            connection: None,
+            registration: None,
+            handshake: None,
+            connect_hook: None,
+            connected: false,
+            methods: Methods::default(),
+            unflushed: false,
+            stalled: false,
+            timer_at: None,
+            deadline: None,
+            end: None,
+        })
+    }
+
+    /// Runs the connection to its end.
+    pub(crate) async fn run(mut self: Box<Self>) {
+        self.drain();
+        poll_fn(|cx| self.poll(cx)).await;
+        // Boxed, too, because every idle connection would carry it.
+        Box::pin(self.finish()).await;
+    }
+
+    /// Does everything that can be done now. Completes when the session has ended.
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let mut budget = BUDGET;
+        self.shutdown.register(cx);
+        loop {
+            let mut held_streams = false;
+            while budget > 0 && self.end.is_none() && self.step(cx, &mut held_streams) {
+                budget -= 1;
+            }
+            // Writing comes after reading, so that what was answered meanwhile leaves in one frame.
+            let blocked = self.poll_write(cx);
+            if self.end.is_some() {
+                return Poll::Ready(());
+            }
+            if budget == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let more = match &self.connection {
+                Some(connection) => connection.outbox.park(cx, blocked),
+                None => false,
+            };
+            if !more && (blocked || !held_streams) && !self.poll_timer(cx) {
+                return Poll::Pending;
+            }
+            budget -= 1;
+        }
+    }
+
+    /// One thing that happened. Returns whether there may be more.
+    fn step(&mut self, cx: &mut TaskContext<'_>, held_streams: &mut bool) -> bool {
+        if self.take_commands() {
+            return true;
+        }
+        if let Some(hook) = &mut self.connect_hook
+            && let Poll::Ready(result) = hook.poll_unpin(cx)
+        {
+            self.connect_hook = None;
+            self.connected = result.is_ok();
+            self.input(Input::Connected(result));
+            return true;
+        }
+        if let Some(ended) = self.methods.poll_call(cx) {
+            if let Some(input) = ended {
+                self.input(input);
+            }
+            return true;
+        }
+        if self.methods.has_streams() {
+            // A stream goes only as fast as the client takes its items.
+            *held_streams = self.waiting_bytes() >= self.endpoint.settings.coalesced_bytes;
+            if !*held_streams && let Some(input) = self.methods.poll_stream(cx) {
+                self.input(input);
+                return true;
+            }
+        }
+        if !self.told_of_shutdown && self.endpoint.shutdown.has_begun() {
+            self.told_of_shutdown = true;
+            self.input(Input::Shutdown);
+            return true;
+        }
+        self.session.wants_input() && self.receive(cx)
+    }
+
+    fn take_commands(&mut self) -> bool {
+        let Some(connection) = &self.connection else { return false };
+        let (commands, overflowed) = connection.outbox.take_commands();
+        if overflowed {
+            self.input(Input::Overflow);
+            return true;
+        }
+        let some = !commands.is_empty();
+        for command in commands {
+            let input = match command {
+                Command::Abort => Input::Abort,
+                Command::Close { error, allow_reconnect } => Input::Close { error, allow_reconnect },
+                Command::Release(call) => Input::Release(call),
+                Command::Consumed(upload) => Input::Consumed(upload),
+                Command::Discard(upload) => {
+                    self.methods.close_upload(upload);
+                    Input::Discard(upload)
+                }
+                Command::InvokeClient { id, call, reply } => {
+                    self.methods.expect_reply(id.clone(), reply);
+                    Input::InvokeClient { id, call }
+                }
+                Command::ForgetClientCall(id) => {
+                    self.methods.forget_reply(&id);
+                    Input::ForgetClientCall(id)
+                }
+            };
+            self.input(input);
+        }
+        some
+    }
+
+    /// Takes the next message. Returns whether there may be more.
+    fn receive(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let input = match self.decoder.next() {
+            Ok(Some(frame)) => self.decode(&frame),
+            Err(error) => Input::Violation(error),
+            Ok(None) => match self.transport.poll_receive(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Received::Frame(frame)) => {
+                    self.decoder.push(frame);
+                    return true;
+                }
+                Poll::Ready(Received::TooLarge) => {
+                    Input::Violation(ProtocolError::TooLarge { limit: self.endpoint.settings.message_bytes })
+                }
+                Poll::Ready(Received::Closed) => Input::LinkLost(None),
+                Poll::Ready(Received::Lost(error)) => Input::LinkLost(Some(error)),
+            },
+        };
+        self.input(input);
+        true
+    }
+
+    fn decode(&mut self, frame: &Bytes) -> Input<Payload> {
+        let Some(connection) = &self.connection else {
+            let request = HandshakeRequest::decode(frame);
+            if let Ok(request) = request {
+                self.accept(request.encoding);
+            }
+            return Input::Handshake(request);
+        };
+        match connection.encoding.decode(frame) {
+            Ok(Some(message)) => {
+                self.endpoint.stats.received();
+                Input::Message(message)
+            }
+            Ok(None) => Input::Unknown,
+            Err(error) => Input::Violation(error),
+        }
+    }
+
+    /// The encoding is known. Nobody else sees the connection before [`Output::Connect`].
+    fn accept(&mut self, encoding: Encoding) {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        self.decoder.begin(encoding);
+        self.connection = Some(Arc::new(Connection::new(
+            NEXT.fetch_add(1, Ordering::Relaxed),
+            self.id.clone(),
+            self.principal.clone(),
+            encoding,
+            self.endpoint.settings.outbox,
+        )));
+    }
+
+    fn input(&mut self, input: Input<Payload>) {
+        if let (Input::Finished { call, .. }, Some(connection)) = (&input, &self.connection) {
+            connection.tokens.remove(*call);
+        }
+        self.session.handle(self.endpoint.clock.now(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.session.poll() {
+                Output::Wait(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+                Output::Handshake(response) => self.answer_handshake(&response),
+                Output::Connect => self.connect(),
+                Output::Transmit(message) => self.transmit(&message),
+                Output::Run(call) => {
+                    let key = call.key;
+                    if let Some(input) = self.run_method(call) {
+                        if let Some(connection) = &self.connection {
+                            connection.tokens.remove(key);
+                        }
+                        self.session.handle(self.endpoint.clock.now(), input);
+                    }
+                }
+                Output::Cancel(call) => {
+                    self.methods.cancel(call);
+                    if let Some(connection) = &self.connection {
+                        connection.tokens.cancel(call);
+                    }
+                }
+                Output::OpenUpload(upload) => self.methods.open_upload(upload),
+                Output::CloseUpload(upload) => self.methods.close_upload(upload),
+                Output::Upload(upload, event) => self.methods.upload(upload, event),
+                Output::ClientResult { id, outcome } => {
+                    let result = match outcome {
+                        Outcome::Value(value) => Ok(value),
+                        Outcome::Void => Ok(Payload::null(self.encoding())),
+                        Outcome::Error(text) => Err(HubError::new(text.to_string())),
+                    };
+                    self.methods.reply(&id, result);
+                }
+                Output::End(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    fn answer_handshake(&mut self, response: &HandshakeResponse) {
+        let mut bytes = Vec::new();
+        response.encode(&mut bytes);
+        self.handshake = Some(bytes.into());
+    }
+
+    fn connect(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let endpoint = &self.endpoint;
+        self.registration = Some(Registration::new(endpoint.clone(), connection.clone()));
+        endpoint.stats.opened();
+        endpoint.events.push(&endpoint.path, "connected", connection.principal.user_id(), None);
+        if !endpoint.hub.has_connected_hook() {
+            self.connected = true;
+            self.session.handle(endpoint.clock.now(), Input::Connected(Ok(())));
+            return;
+        }
+        let context = Context::new(connection.clone(), endpoint.clone(), None);
+        let endpoint = endpoint.clone();
+        self.connect_hook = Some(Box::pin(async move {
+            endpoint.hub.connected(context, endpoint.settings.detailed_errors).await
+        }));
+    }
+
+    fn transmit(&self, message: &HubMessage<Payload>) {
+        if let Some(connection) = &self.connection {
+            connection.outbox.push(registry::encode(connection.encoding, message));
+            if message.is_sequenced() {
+                self.endpoint.stats.sent(1);
+            }
+        }
+    }
+
+    fn run_method(&mut self, call: MethodCall<Payload>) -> Option<Input<Payload>> {
+        let connection = self.connection.clone()?;
+        let (key, streaming) = (call.key, call.streaming);
+        let uploads = self.methods.take_uploads(&call.uploads, &connection);
+        let context = Context::new(connection, self.endpoint.clone(), Some(key));
+        let ended = match self.endpoint.hub.dispatch(&self.endpoint, context, call, uploads) {
+            Ok(method) => self.methods.start(key, streaming, method),
+            Err(text) => Some(Input::Finished { call: key, outcome: Outcome::Error(text.into()) }),
+        };
+        // Items keep the order in which a method did things: what it sent is in the outbox already.
+        ended
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.connection.as_ref().map_or(Encoding::Json, |connection| connection.encoding)
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.connection.as_ref().map_or(0, |connection| connection.outbox.bytes())
+    }
+
+    /// Writes as much as the transport takes. Returns whether something is left.
+    fn poll_write(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        loop {
+            let waits = self.handshake.is_some()
+                || self.connection.as_ref().is_some_and(|connection| !connection.outbox.is_empty());
+            if !waits && !self.unflushed {
+                return false;
+            }
+            let ready = match waits {
+                true => self.transport.poll_ready(cx),
+                false => self.transport.poll_flush(cx),
+            };
+            let result = match ready {
+                Poll::Pending => {
+                    if !self.stalled {
+                        self.stalled = true;
+                        self.input(Input::Stalled);
+                    }
+                    return true;
+                }
+                Poll::Ready(Ok(())) if waits => self.write_frame(),
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    Ok(())
+                }
+                Poll::Ready(Err(error)) => Err(error),
+            };
+            if self.stalled {
+                self.stalled = false;
+                self.input(Input::Flowing);
+            }
+            if let Err(error) = result {
+                self.input(Input::LinkLost(Some(error)));
+                // The session may have ended before, so it is not the session that says so.
+                self.end.get_or_insert(End::LinkLost(None));
+                return false;
+            }
+        }
+    }
+
+    fn write_frame(&mut self) -> Result<(), String> {
+        let encoding = self.encoding();
+        let frame = match (self.handshake.take(), &self.connection) {
+            (Some(frame), _) => Some(frame),
+            (None, Some(connection)) => connection.outbox.take(self.endpoint.settings.coalesced_bytes),
+            (None, None) => None,
+        };
+        let Some(frame) = frame else { return Ok(()) };
+        self.unflushed = true;
+        self.transport.send(encoding, frame)?;
+        self.input(Input::Sent);
+        Ok(())
+    }
+
+    /// Arms the timer. Returns whether its time has come.
+    fn poll_timer(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        loop {
+            let Some(deadline) = self.deadline else { return false };
+            if self.timer_at.is_none_or(|at| deadline < at) {
+                self.timer.as_mut().reset(self.endpoint.clock.instant(deadline));
+                self.timer_at = Some(deadline);
+            }
+            if self.timer.poll_unpin(cx).is_pending() {
+                return false;
+            }
+            self.timer_at = None;
+            if self.endpoint.clock.now() >= deadline {
+                self.input(Input::Tick);
+                if let Some(connection) = &self.connection {
+                    connection.outbox.release_memory();
+                }
+                return true;
+            }
+        }
+    }
+
+    /// Says goodbye to everybody.
+    async fn finish(mut self: Box<Self>) {
+        let end = self.end.take().unwrap_or(End::LinkLost(None));
+        let endpoint = self.endpoint.clone();
+        if let Some(connection) = &self.connection {
+            endpoint.registry.remove(connection);
+            connection.tokens.close();
+        }
+        let settings = &endpoint.settings;
+        let is_error = matches!(end, End::Violation(_) | End::ConnectFailed(_) | End::ClientTimeout);
+        if !matches!(end, End::SlowConsumer | End::LinkLost(Some(_))) {
+            // A client that does not take its last messages is not waited for any longer than that.
+            let farewell = poll_fn(|cx| {
+                if self.poll_write(cx) { Poll::Pending } else { self.transport.poll_close(cx, is_error) }
+            });
+            let _ = tokio::time::timeout(settings.close_timeout, farewell).await;
+        }
+        let Self { transport, connection, methods, connect_hook, mut connected, .. } = *self;
+        drop(transport);
+        let Some(connection) = connection else { return };
+        connection.outbox.close();
+        methods.detach();
+        if let Some(hook) = connect_hook {
+            connected = hook.await.is_ok();
+        }
+        let user = connection.principal.user_id();
+        endpoint.events.push(&endpoint.path, "disconnected", user, Some(end.name()));
+        tracing::debug!(hub = endpoint.path, reason = end.name(), "a connection ended");
+        if connected {
+            let context = Context::new(connection.clone(), endpoint.clone(), None);
+            endpoint.hub.disconnected(context, end.error()).await;
+        }
+    }
+}
+
+/// Keeps a connection in the registry, and takes it out however its task ends: dropped tasks and panics included.
+struct Registration {
+    endpoint: Arc<Endpoint>,
+    connection: Arc<Connection>,
+}
+
+impl Registration {
+    fn new(endpoint: Arc<Endpoint>, connection: Arc<Connection>) -> Self {
+        endpoint.registry.add(&connection);
+        Self { endpoint, connection }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.endpoint.registry.remove(&self.connection);
+        self.connection.tokens.close();
+        self.connection.outbox.close();
+    }
+}

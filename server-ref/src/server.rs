@@ -1,0 +1,200 @@
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::serve::Listener;
+use tokio_util::sync::CancellationToken;
+
+use crate::Principal;
+use crate::admission::Admission;
+use crate::auth::Authenticator;
+use crate::clients::{Groups, HubClients};
+use crate::config::{Config, Settings};
+use crate::connection::ConnectionTask;
+use crate::endpoint::{Clock, Endpoint};
+use crate::error::BuildError;
+use crate::http::{self, HubRoute, Shared, Statistics, Status};
+use crate::hub::Hub;
+use crate::negotiate::{Tokens, random_id};
+use crate::registry::Registry;
+use crate::shutdown::Shutdown;
+use crate::stats::{EventLog, HubStats};
+use crate::transport::Transport;
+
+/// A server with its hubs.
+#[derive(Debug)]
+#[must_use = "a server does nothing until it is served"]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// A server without hubs and with the default configuration.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder { config: Config::default(), hubs: Vec::new(), authenticator: None }
+    }
+
+    /// The way to reach the clients and to end the server from outside.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle { shared: self.shared.clone() }
+    }
+
+    /// The server as a router, to serve it along with other routes.
+    ///
+    /// It answers everything that no other route does. Whoever serves it calls [`ServerHandle::shutdown`] in the end.
+    pub fn into_router(self) -> Router {
+        Router::new().fallback(http::dispatch).with_state(self.shared)
+    }
+
+    /// Serves until `shutdown` completes, then tells all clients to come back later and waits for them to go.
+    ///
+    /// # Errors
+    /// When the listener fails for good.
+    pub async fn serve<L>(self, listener: L, shutdown: impl Future<Output = ()>) -> io::Result<()>
+    where
+        L: Listener,
+        L::Addr: std::fmt::Debug,
+    {
+        let handle = self.handle();
+        let stopping = CancellationToken::new();
+        let serving = axum::serve(listener, self.into_router())
+            .with_graceful_shutdown(stopping.clone().cancelled_owned())
+            .into_future();
+        tokio::pin!(serving);
+        tokio::select! {
+            result = &mut serving => return result,
+            () = shutdown => {}
+        }
+        stopping.cancel();
+        handle.shutdown().await;
+        // Requests that are still being answered are not waited for any longer than connections were.
+        let limit = handle.shared.settings.shutdown_timeout;
+        tokio::time::timeout(limit, serving).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Puts a [`Server`] together.
+#[derive(Debug)]
+#[must_use]
+pub struct ServerBuilder {
+    config: Config,
+    hubs: Vec<(String, Hub)>,
+    authenticator: Option<Authenticator>,
+}
+
+impl ServerBuilder {
+    /// Adds a hub under a path such as `/hubs/chat`.
+    pub fn hub(mut self, path: impl Into<String>, hub: Hub) -> Self {
+        self.hubs.push((path.into(), hub));
+        self
+    }
+
+    /// Sets the configuration; with a key in it, tokens are checked with that.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets how tokens are checked, instead of the configuration.
+    pub fn authenticator(mut self, authenticator: Authenticator) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// Checks everything and completes the server. Call it inside of a tokio runtime.
+    ///
+    /// # Errors
+    /// What cannot work.
+    pub fn build(self) -> Result<Server, BuildError> {
+        self.config.validate()?;
+        let authenticator = match self.authenticator {
+            Some(authenticator) => Some(authenticator),
+            None => Authenticator::from_config(&self.config.auth)?,
+        };
+        let settings = Arc::new(Settings::from(&self.config));
+        let events = Arc::new(EventLog::new(if settings.status_page { settings.events } else { 0 }));
+        let clock = Clock::start();
+        let shutdown = Arc::new(Shutdown::default());
+        let mut hubs = HashMap::new();
+        for (path, hub) in self.hubs {
+            if !path.starts_with('/') || path.ends_with('/') {
+                return Err(BuildError::InvalidPath(path));
+            }
+            if hub.policy().is_some() && authenticator.is_none() {
+                return Err(BuildError::NoAuthentication(path));
+            }
+            let endpoint = Arc::new(Endpoint {
+                path: path.clone(),
+                hub,
+                registry: Registry::default(),
+                stats: HubStats::default(),
+                events: events.clone(),
+                settings: settings.clone(),
+                clock,
+                shutdown: shutdown.clone(),
+            });
+            let route = HubRoute { endpoint, tokens: Arc::new(Tokens::default()) };
+            if hubs.insert(path.to_lowercase(), route).is_some() {
+                return Err(BuildError::DuplicatePath(path));
+            }
+        }
+        let admission = Arc::new(Admission::new(settings.connections, settings.connections_per_user));
+        let status = Status::start();
+        let shared = Shared { hubs, authenticator, settings, admission, events, status, clock, shutdown };
+        Ok(Server { shared: Arc::new(shared) })
+    }
+}
+
+/// The way to a running server from outside of its hubs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    shared: Arc<Shared>,
+}
+
+impl ServerHandle {
+    /// The clients of the hub at a path, which is compared without case; `None` if there is no such hub.
+    pub fn hub(&self, path: &str) -> Option<HubClients> {
+        let hub = self.shared.hubs.get(&path.to_lowercase())?;
+        Some(HubClients::new(hub.endpoint.clone()))
+    }
+
+    /// The groups of the hub at a path; `None` if there is no such hub.
+    pub fn groups(&self, path: &str) -> Option<Groups> {
+        let hub = self.shared.hubs.get(&path.to_lowercase())?;
+        Some(Groups::new(hub.endpoint.clone()))
+    }
+
+    /// Runs a connection over a transport of another kind. The future ends with the connection; spawn it.
+    ///
+    /// Who the principal is and may be is up to the caller: the policy of the hub is not applied. `None` if there is no
+    /// such hub, no room for another connection, or the server is shutting down.
+    pub fn accept<T: Transport>(
+        &self,
+        path: &str,
+        transport: T,
+        principal: Principal,
+    ) -> Option<impl Future<Output = ()> + Send + use<T>> {
+        let hub = self.shared.hubs.get(&path.to_lowercase())?;
+        let id = random_id().ok().filter(|_| !self.shared.shutdown.has_begun())?;
+        let permit = self.shared.admission.admit(principal.user_id()).ok()?;
+        let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), Arc::new(principal));
+        Some(async move {
+            task.run().await;
+            drop(permit);
+        })
+    }
+
+    /// What the server does now.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.statistics()
+    }
+
+    /// Ends all connections with an invitation to come back, refuses new ones, and waits for the end, as long as the
+    /// configuration says. Returns whether all have ended.
+    pub async fn shutdown(&self) -> bool {
+        self.shared.shutdown.begin();
+        let limit = self.shared.settings.shutdown_timeout;
+        tokio::time::timeout(limit, self.shared.admission.emptied()).await.is_ok()
+    }
+}
