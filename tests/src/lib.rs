@@ -1,4 +1,6 @@
-//! What the tests over real sockets and the programs of the interop suites share.
+//! What the tests over real sockets and the programs of the interop suites share. Nothing here is shipped.
+
+pub mod proxy;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

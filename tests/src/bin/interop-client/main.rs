@@ -18,29 +18,18 @@ pub(crate) type Outcome = Result<(), String>;
 /// The longest that a scenario may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why a scenario that needs this cannot run against the peer. The same reasons as in `ts/lib/peers.mjs`.
-fn cannot(peer: &str, need: &str, encoding: Encoding) -> Option<&'static str> {
+/// What servers lack and why, shared by the clients in all languages.
+const PEERS: &str = include_str!("../../../interop/peers.json");
+
+/// Why a scenario that needs this cannot run against the peer.
+fn cannot(peers: &Value, peer: &str, need: &str, encoding: Encoding) -> Option<String> {
     if need == "binary" && encoding == Encoding::Json {
-        return Some("JSON has no binary values");
+        return Some("JSON has no binary values".to_owned());
     }
-    if peer != "go" {
+    if need.starts_with("messagepack-") && encoding != Encoding::MessagePack {
         return None;
     }
-    match need {
-        "error-texts" => Some("the Go server has error texts of its own"),
-        "stream-errors" => Some("a Go stream is a channel, which cannot end with an error"),
-        "upload-errors" => Some("the Go server closes the connection when an upload ends with an error"),
-        "client-results" => Some("the Go server sends no invocations that expect a result"),
-        "strict-streams" => Some("the Go server runs every method for both kinds of call"),
-        "users" => Some("the Go server has no users and no authentication"),
-        "close-message" if encoding == Encoding::MessagePack => {
-            Some("the Go server writes a MessagePack Close of four elements behind a header that says three")
-        }
-        "pings" if encoding == Encoding::MessagePack => {
-            Some("the Go server does not see MessagePack pings until a longer message follows them")
-        }
-        _ => None,
-    }
+    peers["servers"][peer][need].as_str().map(str::to_owned)
 }
 
 #[tokio::main]
@@ -67,13 +56,18 @@ async fn main() -> ExitCode {
         eprintln!("--url is missing");
         return ExitCode::from(2);
     };
+    let peers: Value = serde_json::from_str(PEERS).unwrap();
+    if !peers["servers"][&peer].is_object() {
+        eprintln!("--peer {peer}: tests/interop/peers.json does not have it");
+        return ExitCode::from(2);
+    }
     let mut results = Vec::new();
     for encoding in [Encoding::Json, Encoding::MessagePack] {
         for scenario in scenarios::ALL.iter().filter(|scenario| scenario.name.contains(&only)) {
             let began = Instant::now();
-            let (outcome, reason) = match scenario.needs.iter().find_map(|need| cannot(&peer, need, encoding))
-            {
-                Some(reason) => ("skip", reason.to_owned()),
+            let lack = scenario.needs.iter().find_map(|need| cannot(&peers, &peer, need, encoding));
+            let (outcome, reason) = match lack {
+                Some(reason) => ("skip", reason),
                 None => {
                     let run = (scenario.run)(scenarios::Target { url: url.clone(), encoding });
                     let run = std::panic::AssertUnwindSafe(run).catch_unwind();
