@@ -8,7 +8,7 @@ use std::time::Duration;
 use hubwire::client::{CallId, Command, Config, ConnectionState, Event, Input, Output, RequestFailure};
 use hubwire::protocol::{
     Call, Close, Completion, HandshakeResponse, HubMessage, Invocation, NegotiateResponse, Negotiated,
-    Outcome, Transport,
+    Outcome, ProtocolError, Transport,
 };
 use hubwire::{Error, ErrorKind};
 use support::*;
@@ -222,10 +222,39 @@ fn what_ended_in_order_is_not_resumed() {
 }
 
 #[test]
+fn a_server_that_takes_every_transport_and_drops_it_is_left() {
+    let mut bench = connected(stateful_config(1000));
+    for _ in 0..3 {
+        lose(&mut bench);
+        bench.give(Input::Opened(bench.link.unwrap()));
+        bench.message(HubMessage::Sequence { sequence_id: 1 });
+        assert_eq!(bench.state(), ConnectionState::Connected);
+    }
+    assert_eq!(failure(&lose(&mut bench)).1, "cut");
+    // One that delivers something may be lost any number of times.
+    let mut bench = connected(stateful_config(1000));
+    for number in 1..20 {
+        lose(&mut bench);
+        bench.give(Input::Opened(bench.link.unwrap()));
+        bench.message(HubMessage::Sequence { sequence_id: number });
+        bench.message(push(1));
+    }
+    assert_eq!(bench.state(), ConnectionState::Connected);
+}
+
+#[test]
+fn a_message_that_is_too_large_is_not_asked_for_again() {
+    let mut bench = connected(stateful_config(1000));
+    let failure = RequestFailure::Protocol(ProtocolError::TooLarge { limit: 10 });
+    let outputs = bench.give(Input::Closed(bench.link.unwrap(), Err(failure)));
+    assert_eq!(describe(&outputs), "Disconnected");
+}
+
+#[test]
 fn a_silent_server_is_resumed_too() {
     let mut bench = connected(stateful_config(1000));
     let outputs = bench.pass(Duration::from_secs(30));
-    assert_eq!(describe(&outputs), "transmit-6 shut open");
+    assert_eq!(describe(&outputs), "transmit-6 abandon open");
     assert_eq!(bench.state(), ConnectionState::Connected);
 }
 

@@ -300,10 +300,10 @@ fn everything_that_does_not_come_in_time_is_a_timeout() {
     }
     // A transport that does not open is one that failed: the next is tried.
     let mut bench = bench_in(Phase::Opening);
-    assert_eq!(describe(&bench.pass(Duration::from_secs(30))), "shut negotiate");
+    assert_eq!(describe(&bench.pass(Duration::from_secs(30))), "abandon negotiate");
     // A transport that does not close is left behind.
     let mut bench = bench_in(Phase::Closing);
-    assert_eq!(describe(&bench.pass(Duration::from_secs(5))), "shut Disconnected");
+    assert_eq!(describe(&bench.pass(Duration::from_secs(5))), "abandon Disconnected");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn trap_03_messagepack_forms_and_the_exact_ping() {
         invocation_id: None,
         call: Call::new("m", Payload::no_arguments(Encoding::MessagePack)),
     });
-    assert_eq!(decoded(Encoding::MessagePack, b"\x07\x95\x01\x80\xc0\xa1m\x90"), [call.clone()]);
+    assert_eq!(decoded(Encoding::MessagePack, b"\x07\x95\x01\x80\xc0\xa1m\x90"), std::slice::from_ref(&call));
     assert_eq!(decoded(Encoding::MessagePack, b"\x08\x96\x01\x80\xc0\xa1m\x90\x90"), [call]);
     let close = HubMessage::Close(Close::default());
     assert_eq!(
@@ -161,7 +161,7 @@ fn trap_11_version_2_only_when_negotiated_and_nothing_before_the_sequence() {
     bench.give(Input::Closed(bench.link.unwrap(), Err(RequestFailure::Network("cut".into()))));
     bench.give(Input::Opened(bench.link.unwrap()));
     let push = HubMessage::Invocation(Invocation { invocation_id: None, call: Call::new("m", 1) });
-    assert!(bench.message(push.clone()).is_empty());
+    assert!(bench.message(push).is_empty());
     // A sequence id below 1 would make all that follows look like a repetition.
     assert_eq!(describe(&bench.message(HubMessage::Sequence { sequence_id: 0 })), "shut Disconnected");
 }

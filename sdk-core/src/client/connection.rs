@@ -343,6 +343,9 @@ impl<P: OpaquePayload> Client<P> {
     fn resume(&mut self, lost: Error) {
         self.timers.stop_all();
         self.refreshing = None;
+        if self.stateful.as_mut().is_none_or(|stateful| !stateful.may_resume()) {
+            return self.fail(lost);
+        }
         match self.established.redirect_token.clone() {
             None if self.config.has_token_factory => {
                 let request = self.take_request();
@@ -449,7 +452,11 @@ impl<P: OpaquePayload> Client<P> {
                 self.change_state(ConnectionState::Disconnected, Cause::Requested);
             }
             // A transport that the server closed in order is not to be replaced.
-            Phase::Connected { .. } if self.stateful.is_some() && !orderly => self.resume(error),
+            Phase::Connected { .. }
+                if self.stateful.is_some() && !orderly && error.kind() == ErrorKind::Network =>
+            {
+                self.resume(error);
+            }
             Phase::Resuming { lost, .. } => self.fail(lost),
             _ => self.fail(error),
         }
@@ -525,7 +532,7 @@ impl<P: OpaquePayload> Client<P> {
                 let text = "Server timeout elapsed without receiving a message from the server.";
                 let error = Error::new(ErrorKind::Timeout, text);
                 if let (Some(link), true) = (self.phase.connected(), self.stateful.is_some()) {
-                    self.out.push_back(Output::Shut(link));
+                    self.out.push_back(Output::Abandon(link));
                     return self.resume(error);
                 }
                 return self.fail(error);
@@ -533,7 +540,7 @@ impl<P: OpaquePayload> Client<P> {
             Timer::Handshake => "The server did not answer the handshake in time.",
             Timer::Open => {
                 if let Some(link) = self.phase.link() {
-                    self.out.push_back(Output::Shut(link));
+                    self.out.push_back(Output::Abandon(link));
                     let error = RequestFailure::Network("the transport did not open in time".into());
                     self.handle_closed(link, Err(error));
                 }
@@ -563,7 +570,11 @@ impl<P: OpaquePayload> Client<P> {
     fn disconnect(&mut self, cause: Cause) {
         self.timers.stop_all();
         if let Some(link) = self.phase.link() {
-            self.out.push_back(Output::Shut(link));
+            self.out.push_back(match self.phase {
+                // It was shut already, and does not close.
+                Phase::Closing { .. } => Output::Abandon(link),
+                _ => Output::Shut(link),
+            });
         }
         self.phase = Phase::Disconnected;
         self.end_calls(match &cause {

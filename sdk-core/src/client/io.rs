@@ -159,9 +159,11 @@ pub enum Output<P> {
     Handshake(LinkId, HandshakeRequest),
     /// Send a message.
     Transmit(LinkId, HubMessage<P>),
-    /// Close the transport after what was sent before, and answer with [`Input::Closed`] when that is done. Said a
-    /// second time for a link that does not close: let go of it.
+    /// Close the transport in order, after what was sent before, and answer with [`Input::Closed`] when that is done.
     Shut(LinkId),
+    /// Let go of the transport at once and without a close handshake: it does not answer. To a server a close handshake
+    /// would mean that the connection is not to be resumed.
+    Abandon(LinkId),
     /// Something the application should know.
     Event(Event<P>),
     /// Nothing more to do until input comes or this time is reached. The last output of every drain.

@@ -8,7 +8,13 @@ use crate::protocol::{HubMessage, OpaquePayload, ProtocolError};
 pub(super) struct Stateful<P> {
     sent: ReplayBuffer<HubMessage<P>>,
     received: SequenceTracker,
+    /// How often the transport was replaced since the last message that was new.
+    fruitless: u8,
 }
+
+/// How often a transport is replaced without anything new coming through: a server that takes every transport and
+/// closes it at once must not be called for ever.
+const FRUITLESS_RESUMES: u8 = 3;
 
 /// What to do with a message that came.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub(super) enum Verdict {
 
 impl<P: OpaquePayload> Stateful<P> {
     pub(super) fn new(limit: usize) -> Self {
-        Self { sent: ReplayBuffer::new(limit), received: SequenceTracker::default() }
+        Self { sent: ReplayBuffer::new(limit), received: SequenceTracker::default(), fruitless: 0 }
     }
 
     /// Keeps a message that goes out, if it counts.
@@ -50,8 +56,14 @@ impl<P: OpaquePayload> Stateful<P> {
                 self.sent.acknowledge(*sequence_id)?;
                 Verdict::Drop
             }
-            message if !message.is_sequenced() => Verdict::Handle,
-            _ if self.received.accept() => Verdict::HandleAndAcknowledge,
+            message if !message.is_sequenced() => {
+                self.fruitless = 0;
+                Verdict::Handle
+            }
+            _ if self.received.accept() => {
+                self.fruitless = 0;
+                Verdict::HandleAndAcknowledge
+            }
             _ if self.received.owes_acknowledgement() => Verdict::DropAndAcknowledge,
             _ => Verdict::Drop,
         })
@@ -60,6 +72,12 @@ impl<P: OpaquePayload> Stateful<P> {
     /// What to acknowledge, if there is something new.
     pub(super) fn acknowledgement(&mut self) -> Option<HubMessage<P>> {
         self.received.acknowledge().map(|sequence_id| HubMessage::Ack { sequence_id })
+    }
+
+    /// The transport was lost. Returns whether another may be opened.
+    pub(super) const fn may_resume(&mut self) -> bool {
+        self.fruitless += 1;
+        self.fruitless <= FRUITLESS_RESUMES
     }
 
     /// A new transport is open: what has to be sent on it before anything else.

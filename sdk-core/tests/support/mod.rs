@@ -163,6 +163,7 @@ pub fn describe(outputs: &[Output<Number>]) -> String {
         Output::Handshake(..) => "shake".to_owned(),
         Output::Transmit(_, message) => format!("transmit-{}", message.message_type()),
         Output::Shut(_) => "shut".to_owned(),
+        Output::Abandon(_) => "abandon".to_owned(),
         Output::Event(Event::StateChanged { state, .. }) => format!("{state}"),
         Output::Event(Event::Invocation { .. }) => "call-handler".to_owned(),
         Output::Event(Event::Completed { result, .. }) => match result {

@@ -2,7 +2,7 @@
 //! sent on a link that is not connected, and a client that is told to stop does stop.
 #![no_main]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
@@ -113,8 +113,8 @@ struct Run {
     /// Calls that have not ended.
     open: BTreeSet<CallId>,
     state: ConnectionState,
-    /// How often each link was shut: once in order, once more when that takes too long.
-    shut: BTreeMap<LinkId, u8>,
+    shut: BTreeSet<LinkId>,
+    abandoned: BTreeSet<LinkId>,
     old_ids: bool,
 }
 
@@ -143,13 +143,11 @@ impl Run {
                 Output::Open(link, _) => self.links.push(link),
                 Output::Handshake(link, _) | Output::Transmit(link, _) => {
                     assert_eq!(Some(&link), self.links.last());
-                    assert!(!self.shut.contains_key(&link), "sent on a link that was shut");
+                    assert!(!self.shut.contains(&link), "sent on a link that was shut");
+                    assert!(!self.abandoned.contains(&link), "sent on a link that was abandoned");
                 }
-                Output::Shut(link) => {
-                    let times = self.shut.entry(link).or_default();
-                    *times += 1;
-                    assert!(*times <= 2, "shut {times} times");
-                }
+                Output::Shut(link) => assert!(self.shut.insert(link), "shut twice"),
+                Output::Abandon(link) => assert!(self.abandoned.insert(link), "abandoned twice"),
                 Output::Event(Event::Completed { call, .. }) => {
                     assert!(self.open.remove(&call), "a call ended twice");
                 }
@@ -193,7 +191,8 @@ fuzz_target!(|case: (bool, Vec<Op>)| {
         replies: vec![],
         open: BTreeSet::new(),
         state: ConnectionState::Disconnected,
-        shut: BTreeMap::new(),
+        shut: BTreeSet::new(),
+        abandoned: BTreeSet::new(),
         old_ids: false,
     };
     let uploads = |ids: &[u8]| ids.iter().map(|id| UploadId(u64::from(id % 4))).collect::<Vec<_>>();

@@ -481,6 +481,12 @@ impl Driver {
                     }
                 }
                 Output::Shut(id) => self.shut(id),
+                Output::Abandon(id) => {
+                    if let Some(opening) = self.opening.take_if(|opening| opening.id == id) {
+                        opening.task.abort();
+                    }
+                    self.link.take_if(|link| link.id == id);
+                }
                 Output::Event(event) => self.handle_event(event),
             }
         }

@@ -7,6 +7,7 @@ use futures_util::{Sink, Stream};
 use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -17,6 +18,7 @@ use super::http::{Http, with_sources};
 use super::link::{Link, LinkEvent, Wanted};
 use super::outgoing::{Departure, Outgoing};
 use crate::client::{LinkRequest, RequestFailure};
+use crate::protocol::ProtocolError;
 
 /// Bytes read from the socket at a time. The library's default of 128 KiB would be most of a connection's memory.
 const READ_BUFFER: usize = 8 << 10;
@@ -181,6 +183,9 @@ fn failure(error: &tungstenite::Error) -> RequestFailure {
                 body => body.chars().take(500).collect(),
             };
             RequestFailure::Status { code: response.status().as_u16(), text }
+        }
+        tungstenite::Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+            RequestFailure::Protocol(ProtocolError::TooLarge { limit: *max_size })
         }
         error => RequestFailure::Network(with_sources(error)),
     }
