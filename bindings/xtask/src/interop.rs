@@ -1,16 +1,29 @@
-//! The `interop` suite: starts each server, runs a client against it, and merges their reports into one table.
+//! The `interop` suite: starts each server, runs a client against it, and merges their reports into one table and
+//! `docs/compatibility.md`.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::Result;
-use crate::process::{Heartbeat, Server, build_binaries, program, root, run_and_read};
-use crate::setup::{go_server, target_folder};
+use crate::process::{Heartbeat, Server, build_binaries, in_ci, program, root, run_and_read};
+use crate::setup::{go_program, java_program, python_program, target_folder};
 use crate::summary::Counts;
+use crate::{Result, compatibility};
 
 const HUB: &str = "/hubs/interop";
+/// What clients of others use of the transports they have.
+const TRANSPORTS: &str = "WebSockets";
+
+/// A client and the server it is run against.
+struct Pair {
+    what: &'static str,
+    /// Its name in `tests/interop/peers.json`.
+    client: &'static str,
+    command: Command,
+    server: &'static str,
+}
 
 pub(crate) fn suite() -> Result<Counts> {
     let binaries = build_binaries(&["interop-server", "interop-client"])?;
@@ -21,41 +34,75 @@ pub(crate) fn suite() -> Result<Counts> {
     fs::create_dir_all(&reports).map_err(|error| format!("{}: {error}", reports.display()))?;
     let mut results = Vec::new();
     let mut counts = Counts::default();
-    let mut collect = |report: Result<Vec<Row>>| match report {
-        Ok(rows) => results.extend(rows),
-        Err(error) => counts.add(Counts::failed(format!("interop: {error}"))),
-    };
-
-    collect(against("the official client with our server", our_server, |url| {
-        let mut client = program("node");
-        client.arg(root().join("tests/interop/ts/run.mjs")).args(["--url", url, "--peer", "hubwire"]);
-        report_of(client, &reports.join("typescript-hubwire.json"))
-    }));
-    collect(against("our client with the Go server", &go_server(), |url| {
-        let mut client = program(our_client);
-        client.args(["--url", url, "--peer", "go"]);
-        report_of(client, &reports.join("rust-go.json"))
-    }));
-
+    for pair in pairs(our_client) {
+        let server = if pair.server == "go" { &go_program("go-server") } else { our_server };
+        match run(pair, server, &reports) {
+            Ok(rows) => results.extend(rows),
+            Err(error) => counts.add(Counts::failed(format!("interop: {error}"))),
+        }
+    }
     println!("\n{}", table(&results));
     counts.add(count(&results));
+    if counts.failed == 0 {
+        // Only of a whole run: the page would lose what did not run.
+        counts.add(Counts::check(compatibility::update(&results, in_ci())));
+    }
     Ok(counts)
 }
 
-fn against(what: &str, server: &Path, run: impl FnOnce(&str) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
+fn pairs(our_client: &Path) -> [Pair; 5] {
+    let with = |name: &Path, argument: &str, file: &Path| {
+        let mut command = program(name);
+        command.args(Some(argument).filter(|argument| !argument.is_empty())).arg(file);
+        command
+    };
+    let folder = root().join("tests/interop");
+    let mut python = with(&python_program(), "", &folder.join("python/run.py"));
+    // Nothing is to be written into the source folder.
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    let others = |what, client, mut command: Command| {
+        command.args(["--transports", TRANSPORTS]);
+        Pair { what, client, command, server: "hubwire" }
+    };
+    [
+        others(
+            "the official TypeScript client with our server",
+            "typescript",
+            with("node".as_ref(), "", &folder.join("ts/run.mjs")),
+        ),
+        others(
+            "the official Java client with our server",
+            "java",
+            with("java".as_ref(), "-jar", &java_program()),
+        ),
+        others("the Python client with our server", "python", python),
+        others("the Go client with our server", "go", program(go_program("go-client"))),
+        Pair {
+            what: "our client with the Go server",
+            client: "rust",
+            command: program(our_client),
+            server: "go",
+        },
+    ]
+}
+
+fn run(pair: Pair, server: &Path, reports: &Path) -> Result<Vec<Row>> {
+    let Pair { what, client, mut command, server: peer } = pair;
     println!("\ninterop: {what}");
     let server = Server::start(&mut program(server))?;
     let _heartbeat = Heartbeat::start(what);
-    run(&format!("{}{HUB}", server.url)).map_err(|error| format!("{what}: {error}"))
+    command.args(["--url", &format!("{}{HUB}", server.url), "--peer", peer]);
+    let rows = report_of(command, client, &reports.join(format!("{client}-{peer}.json")));
+    rows.map_err(|error| format!("{what}: {error}"))
 }
 
 /// Runs a client and reads the report it leaves. A client that fails without a failed result is an error.
-fn report_of(mut client: std::process::Command, file: &Path) -> Result<Vec<Row>> {
+fn report_of(mut command: Command, client: &'static str, file: &Path) -> Result<Vec<Row>> {
     // A report of an earlier run must not pass for this one's.
     let _ = fs::remove_file(file);
-    let success = run_and_read(client.arg("--report").arg(file))?.success;
+    let success = run_and_read(command.arg("--report").arg(file))?.success;
     let text = fs::read_to_string(file).map_err(|error| format!("the client left no report: {error}"))?;
-    let rows = parse(&text)?;
+    let rows = parse(client, &text)?;
     if rows.is_empty() {
         return Err("the report has no results".into());
     }
@@ -66,22 +113,51 @@ fn report_of(mut client: std::process::Command, file: &Path) -> Result<Vec<Row>>
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     Pass,
     Fail,
     Skip,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Row {
-    /// Client, server, protocol and transport: one line of the table.
-    group: String,
-    scenario: String,
-    outcome: Verdict,
-    reason: String,
+/// A client and version, a server, a protocol and a transport: one line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// The name in `tests/interop/peers.json`.
+    pub(crate) key: &'static str,
+    pub(crate) client: String,
+    pub(crate) server: String,
+    pub(crate) protocol: String,
+    pub(crate) transport: String,
 }
 
-fn parse(text: &str) -> Result<Vec<Row>> {
+impl std::fmt::Display for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { client, server, protocol, transport, .. } = self;
+        write!(f, "{client:36}  {server:8}  {protocol:11}  {transport:16}")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) group: Group,
+    pub(crate) scenario: String,
+    pub(crate) outcome: Verdict,
+    /// Empty when it passed.
+    pub(crate) reason: String,
+}
+
+/// The groups in the order in which they were run.
+pub(crate) fn groups(rows: &[Row]) -> Vec<&Group> {
+    let mut groups: Vec<&Group> = Vec::new();
+    for row in rows {
+        if !groups.contains(&&row.group) {
+            groups.push(&row.group);
+        }
+    }
+    groups
+}
+
+fn parse(key: &'static str, text: &str) -> Result<Vec<Row>> {
     let report: Value =
         serde_json::from_str(text).map_err(|error| format!("the report is not JSON: {error}"))?;
     let field = |value: &Value, name: &str| {
@@ -102,7 +178,7 @@ fn parse(text: &str) -> Result<Vec<Row>> {
             };
             let [protocol, transport] = [field(result, "protocol")?, field(result, "transport")?];
             Ok(Row {
-                group: format!("{client:28}  {peer:8}  {protocol:11}  {transport:16}"),
+                group: Group { key, client: client.clone(), server: peer.clone(), protocol, transport },
                 scenario: field(result, "scenario")?,
                 outcome,
                 reason: if outcome == Verdict::Pass { String::new() } else { field(result, "reason")? },
@@ -112,17 +188,13 @@ fn parse(text: &str) -> Result<Vec<Row>> {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut groups: Vec<&str> = rows.iter().map(|row| row.group.as_str()).collect();
-    groups.dedup();
-    let count =
-        |group: &str, outcome| rows.iter().filter(|row| row.group == group && row.outcome == outcome).count();
     let mut lines = vec![format!(
-        "{:28}  {:8}  {:11}  {:16}  pass  fail  skip",
+        "{:36}  {:8}  {:11}  {:16}  pass  fail  skip",
         "client", "server", "protocol", "transport"
     )];
-    for group in groups {
-        let [pass, fail, skip] =
-            [Verdict::Pass, Verdict::Fail, Verdict::Skip].map(|outcome| count(group, outcome));
+    for group in groups(rows) {
+        let [pass, fail, skip] = [Verdict::Pass, Verdict::Fail, Verdict::Skip]
+            .map(|outcome| rows.iter().filter(|row| row.group == *group && row.outcome == outcome).count());
         lines.push(format!("{group}  {pass:4}  {fail:4}  {skip:4}"));
     }
     lines.join("\n")
@@ -131,7 +203,8 @@ fn table(rows: &[Row]) -> String {
 fn count(rows: &[Row]) -> Counts {
     let number = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
     let failed = rows.iter().filter(|row| row.outcome == Verdict::Fail);
-    let words = |group: &str| group.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words =
+        |group: &Group| group.to_string().split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
     Counts {
         passed: number(Verdict::Pass),
         failed: number(Verdict::Fail),
@@ -153,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_report_is_counted_and_its_failures_named() {
-        let rows = parse(REPORT).unwrap();
+        let rows = parse("c", REPORT).unwrap();
         let counts = count(&rows);
         assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 1, 1));
         assert_eq!(counts.notes, ["interop: void (c 1 go json WebSockets): no"]);
@@ -164,9 +237,9 @@ mod tests {
 
     #[test]
     fn a_report_that_is_not_one_is_refused() {
-        assert!(parse("[]").unwrap_err().contains("client"));
-        assert!(parse("nonsense").unwrap_err().contains("not JSON"));
-        assert!(parse(&REPORT.replace("\"skip\"", "\"perhaps\"")).unwrap_err().contains("perhaps"));
-        assert!(parse(&REPORT.replace("\"reason\": \"no\", ", "")).unwrap_err().contains("reason"));
+        assert!(parse("c", "[]").unwrap_err().contains("client"));
+        assert!(parse("c", "nonsense").unwrap_err().contains("not JSON"));
+        assert!(parse("c", &REPORT.replace("\"skip\"", "\"perhaps\"")).unwrap_err().contains("perhaps"));
+        assert!(parse("c", &REPORT.replace("\"reason\": \"no\", ", "")).unwrap_err().contains("reason"));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
+mod compatibility;
 mod demo;
 mod fuzz;
 mod interop;

@@ -14,8 +14,12 @@ pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub(crate) enum Need {
     /// Node and the packages of this folder, as its lock file says.
     Npm(&'static str),
-    /// The Go server of the interop suite, built.
-    GoServer,
+    /// A Go program of the interop suite, built.
+    Go(&'static str),
+    /// The Java program of the interop suite, built.
+    Maven,
+    /// Python with what the interop suite's Python program needs, in an environment of its own.
+    Python,
     /// The standard library for wasm32.
     WasmTarget,
 }
@@ -29,7 +33,16 @@ impl Need {
                 tool("npm", "--version", (9, 0), &["nodejs", "npm"])?;
                 npm_ci(&root().join(folder), folder)
             }
-            Self::GoServer => go_build(&go()?),
+            Self::Go(name) => go_build(&go()?, name),
+            Self::Maven => {
+                tool("java", "--version", (17, 0), &["openjdk-17-jdk-headless"])?;
+                tool("mvn", "--version", (3, 6), &["maven"])?;
+                maven_package()
+            }
+            Self::Python => {
+                tool("python3", "--version", (3, 10), &["python3", "python3-venv"])?;
+                python_environment()
+            }
             Self::WasmTarget => {
                 let script = root().join("bindings/xtask/scripts/wasm-target.sh");
                 step("wasm32 standard library", || run(program("bash").arg(script).arg(wasm_folder())))
@@ -102,9 +115,9 @@ fn npm_ci(folder: &Path, shown: &str) -> Result<()> {
     })
 }
 
-/// Where the Go server's binary goes: with other build output.
-pub(crate) fn go_server() -> PathBuf {
-    target_folder().join("interop-go-server")
+/// Where the binary of a Go program goes: with other build output.
+pub(crate) fn go_program(name: &str) -> PathBuf {
+    target_folder().join(format!("interop-{name}"))
 }
 
 /// A Go that can fetch the version go.mod asks for, which it does from 1.21 on; unpacked privately when there is none.
@@ -118,12 +131,60 @@ fn go() -> Result<PathBuf> {
     Ok(folder.join("bin/go"))
 }
 
-fn go_build(go: &Path) -> Result<()> {
-    step("go build in tests/interop/go-server", || {
-        let folder = root().join("tests/interop/go-server");
+fn go_build(go: &Path, name: &str) -> Result<()> {
+    let folder = format!("tests/interop/{name}");
+    step(&format!("go build in {folder}"), || {
         let mut build = program(go);
-        build.env("GOTOOLCHAIN", "auto").args(["build", "-o"]).arg(go_server()).arg(".");
-        run(build.current_dir(folder))
+        build.env("GOTOOLCHAIN", "auto").args(["build", "-o"]).arg(go_program(name)).arg(".");
+        run(build.current_dir(root().join(folder)))
+    })
+}
+
+fn java_folder() -> PathBuf {
+    target_folder().join("interop-java")
+}
+
+/// The interop suite's Java program, whose libraries are in a folder beside it.
+pub(crate) fn java_program() -> PathBuf {
+    java_folder().join("interop-java.jar")
+}
+
+fn maven_package() -> Result<()> {
+    let package = |offline: bool| {
+        let mut maven = program("mvn");
+        maven.args(["--batch-mode", "--quiet"]).args(offline.then_some("--offline"));
+        maven.arg(format!("-Doutput={}", java_folder().display())).arg("package");
+        run(maven.current_dir(root().join("tests/interop/java")))
+    };
+    step("mvn package in tests/interop/java", || {
+        // What an earlier build has downloaded is enough, unless a version has changed since.
+        if java_program().is_file() && package(true).is_ok() { Ok(()) } else { package(false) }
+    })
+}
+
+fn python_folder() -> PathBuf {
+    target_folder().join("interop-python")
+}
+
+/// The Python of the environment with the interop suite's packages.
+pub(crate) fn python_program() -> PathBuf {
+    python_folder().join("bin/python")
+}
+
+/// The environment is made again when the list of packages is not the one that it was made with.
+fn python_environment() -> Result<()> {
+    let list = root().join("tests/interop/python/requirements.txt");
+    let stamp = python_folder().join("installed-requirements.txt");
+    let wanted = fs::read(&list).map_err(|error| format!("{}: {error}", list.display()))?;
+    if fs::read(&stamp).is_ok_and(|present| present == wanted) {
+        return Ok(());
+    }
+    step("Python packages of tests/interop/python", || {
+        run(program("python3").args(["-m", "venv", "--clear"]).arg(python_folder()))?;
+        // Without dependencies: the list names all of them with their versions.
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"];
+        run(program(python_program()).args(install).arg(&list))?;
+        fs::write(&stamp, &wanted).map_err(|error| format!("{}: {error}", stamp.display()))
     })
 }
 

@@ -38,8 +38,14 @@ const SUITES: [Suite; 6] = [
     },
     Suite {
         name: "interop",
-        about: "the official client with our server, our client with the Go server",
-        needs: &[Need::Npm("tests/interop/ts"), Need::GoServer],
+        about: "clients of others with our server, our client with a server of others",
+        needs: &[
+            Need::Npm("tests/interop/ts"),
+            Need::Maven,
+            Need::Python,
+            Need::Go("go-client"),
+            Need::Go("go-server"),
+        ],
         run: |_| interop::suite().map(Outcome::Ran),
     },
     Suite {

@@ -10,7 +10,6 @@ import io.reactivex.rxjava3.core.Completable;
 import io.reactivex.rxjava3.core.Observable;
 import io.reactivex.rxjava3.core.Single;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Objects;
@@ -102,9 +101,10 @@ final class Run implements AutoCloseable {
     }
 
     Drained drain(Observable<Integer> stream) {
-        var items = new ArrayList<Integer>();
+        var items = new CopyOnWriteArrayList<Integer>();
         try {
-            stream.timeout(PATIENCE, TimeUnit.SECONDS).blockingForEach(items::add);
+            // Not blockingForEach, which throws an error before it gives the items that came ahead of it.
+            stream.doOnNext(items::add).ignoreElements().timeout(PATIENCE, TimeUnit.SECONDS).blockingAwait();
             return new Drained(items, Optional.empty());
         } catch (RuntimeException error) {
             return new Drained(items, Optional.of(String.valueOf(error.getMessage())));
