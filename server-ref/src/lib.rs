@@ -68,6 +68,7 @@ pub mod session;
 mod shutdown;
 mod stats;
 pub mod testing;
+mod timestamp;
 pub mod transport;
 
 pub use clients::{CallerClients, Client, Groups, HubClients, Recipients};

@@ -8,10 +8,19 @@ pub struct HubOptions {
     /// Whether clients that ask for it can come back after the loss of their WebSocket as if nothing had happened. Off by
     /// default, as in SignalR: connections are kept for a while when they are lost.
     pub stateful_reconnect: bool,
+    /// Whether a connection ends when its token expires; the client may come back at once, with a newer one.
+    pub close_on_authentication_expiration: bool,
+    /// Whether clients may show a newer token while they are connected, with `POST {hub}/refresh`.
+    pub authentication_refresh: bool,
 }
 
 impl Default for HubOptions {
     fn default() -> Self {
-        Self { transports: Transport::ALL.to_vec(), stateful_reconnect: false }
+        Self {
+            transports: Transport::ALL.to_vec(),
+            stateful_reconnect: false,
+            close_on_authentication_expiration: false,
+            authentication_refresh: false,
+        }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) client_result_timeout: Duration,
     pub(crate) poll_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    /// How long expired tokens are still valid.
+    pub(crate) leeway: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) origins: Vec<String>,
@@ -65,6 +67,7 @@ impl From<&Config> for Settings {
             client_result_timeout: times.client_result,
             poll_timeout: times.poll,
             request_timeout: times.request,
+            leeway: config.auth.leeway,
             close_timeout: times.close,
             shutdown_timeout: times.shutdown,
             origins: config.cors.origins.clone(),
