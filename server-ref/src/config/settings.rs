@@ -53,7 +53,11 @@ impl From<&Config> for Settings {
                 detailed_errors: config.detailed_errors,
                 ..SessionConfig::default()
             }),
-            outbox: OutboxLimits { messages: limits.outbox_messages, bytes: limits.outbox_bytes },
+            outbox: OutboxLimits {
+                messages: limits.outbox_messages,
+                bytes: limits.outbox_bytes,
+                drop_oldest: false,
+            },
             detailed_errors: config.detailed_errors,
             message_bytes: limits.message_bytes,
             frame_bytes: limits.frame_bytes,

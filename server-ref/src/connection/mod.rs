@@ -281,7 +281,8 @@ impl<T: Transport> ConnectionTask<T> {
             self.id.clone(),
             self.identity.clone(),
             encoding,
-            self.endpoint.settings.outbox,
+            self.endpoint.outbox_limits(),
+            self.endpoint.queued.clone(),
         )));
     }
 

@@ -23,6 +23,7 @@ use crate::auth::{self, Authenticator};
 use crate::config::Settings;
 use crate::endpoint::{Clock, Endpoint};
 use crate::negotiate::{self, Tokens};
+use crate::outbox::Queued;
 use crate::shutdown::Shutdown;
 use crate::stats::EventLog;
 
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) status: Status,
+    pub(crate) queued: Arc<Queued>,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Arc<Shutdown>,
 }
