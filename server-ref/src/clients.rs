@@ -333,7 +333,7 @@ fn send<A: Serialize>(
     let mut broadcast = Broadcast::new(target, arguments);
     let mut sent = 0;
     for connection in recipients {
-        sent += u64::from(connection.outbox.push(broadcast.frame(connection.encoding)?));
+        sent += u64::from(connection.outbox.push_best_effort(broadcast.frame(connection.encoding)?));
     }
     endpoint.stats.sent(sent);
     Ok(())

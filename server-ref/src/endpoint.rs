@@ -4,7 +4,8 @@ use tokio::time::Instant;
 
 use crate::config::Settings;
 use crate::hub::Hub;
-use crate::options::HubOptions;
+use crate::options::{HubOptions, SlowConsumers};
+use crate::outbox::{OutboxLimits, Queued};
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
@@ -18,10 +19,18 @@ pub(crate) struct Endpoint {
     pub(crate) options: HubOptions,
     pub(crate) registry: Registry,
     pub(crate) stats: HubStats,
+    pub(crate) queued: Arc<Queued>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Arc<Shutdown>,
+}
+
+impl Endpoint {
+    pub(crate) fn outbox_limits(&self) -> OutboxLimits {
+        let drop_oldest = self.options.slow_consumers == SlowConsumers::DropOldest;
+        OutboxLimits { drop_oldest, ..self.settings.outbox }
+    }
 }
 
 /// The time of the sessions: since the server was built, by the clock of the runtime.

@@ -68,6 +68,7 @@ pub mod session;
 mod shutdown;
 mod stats;
 pub mod testing;
+mod timestamp;
 pub mod transport;
 
 pub use clients::{CallerClients, Client, Groups, HubClients, Recipients};
@@ -78,7 +79,7 @@ pub use error::{BuildError, HubError, SendError};
 pub use http::{HubStatistics, Statistics};
 pub use hub::{DisconnectReason, Hub, HubBuilder, HubFilter, Policy, State, UploadStream};
 pub use hubwire::protocol::Transport as TransportKind;
-pub use options::HubOptions;
+pub use options::{HubOptions, SlowConsumers};
 pub use principal::Principal;
 pub use server::{Server, ServerBuilder, ServerHandle};
 pub use stats::Event;

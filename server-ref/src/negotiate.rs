@@ -10,6 +10,7 @@ use hubwire::Time;
 use hubwire::protocol::{AvailableTransport, NegotiateResponse, Negotiated, Transport};
 use parking_lot::Mutex;
 
+use crate::Principal;
 use crate::config::Settings;
 use crate::identity::Identity;
 use crate::options::HubOptions;
@@ -38,6 +39,8 @@ enum Entry {
 /// A connection whose transport was opened.
 #[derive(Debug)]
 pub(crate) struct Opened {
+    /// The public id.
+    pub(crate) id: ByteString,
     pub(crate) identity: Arc<Identity>,
     pub(crate) link: Link,
 }
@@ -126,11 +129,12 @@ impl Tokens {
         &self,
         now: Time,
         token: &str,
-        opened: Opened,
+        identity: Arc<Identity>,
+        link: Link,
     ) -> Result<(ByteString, bool), OpenError> {
         let inner = &mut *self.inner.lock();
         let entry = inner.entries.get_mut(token).ok_or(OpenError::Unknown)?;
-        let principal = opened.identity.principal();
+        let principal = identity.principal();
         let found = match entry {
             Entry::Open(_) => return Err(OpenError::AlreadyOpen),
             Entry::Pending { expires, .. } if *expires <= now => return Err(OpenError::Unknown),
@@ -139,7 +143,8 @@ impl Tokens {
             }
             Entry::Pending { id, stateful, .. } => (id.clone(), *stateful),
         };
-        *entry = Entry::Open(Arc::new(opened));
+        let id = found.0.clone();
+        *entry = Entry::Open(Arc::new(Opened { id, identity, link }));
         inner.pending -= 1;
         Ok(found)
     }
@@ -191,6 +196,7 @@ pub(crate) fn accepted(
     id: String,
     token: String,
     stateful_reconnect: bool,
+    principal: &Principal,
     options: &HubOptions,
 ) -> NegotiateResponse {
     let offered = Transport::ALL.into_iter().filter(|transport| options.transports.contains(transport));
@@ -203,6 +209,8 @@ pub(crate) fn accepted(
             .map(|transport| AvailableTransport { transport, formats: transport.formats() })
             .collect(),
         stateful_reconnect,
-        token_lifetime_seconds: None,
+        token_lifetime_seconds: principal
+            .lifetime()
+            .filter(|_| version > 0 && options.authentication_refresh),
     })
 }

@@ -8,10 +8,34 @@ pub struct HubOptions {
     /// Whether clients that ask for it can come back after the loss of their WebSocket as if nothing had happened. Off by
     /// default, as in SignalR: connections are kept for a while when they are lost.
     pub stateful_reconnect: bool,
+    /// Whether a connection ends when its token expires; the client may come back at once, with a newer one.
+    pub close_on_authentication_expiration: bool,
+    /// Whether clients may show a newer token while they are connected, with `POST {hub}/refresh`.
+    pub authentication_refresh: bool,
+    /// What happens to a client for which more waits than may.
+    pub slow_consumers: SlowConsumers,
 }
 
 impl Default for HubOptions {
     fn default() -> Self {
-        Self { transports: Transport::ALL.to_vec(), stateful_reconnect: false }
+        Self {
+            transports: Transport::ALL.to_vec(),
+            stateful_reconnect: false,
+            close_on_authentication_expiration: false,
+            authentication_refresh: false,
+            slow_consumers: SlowConsumers::Disconnect,
+        }
     }
+}
+
+/// What happens to a client that takes messages more slowly than they come, when its queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlowConsumers {
+    /// It is disconnected, and what waited for it is dropped.
+    #[default]
+    Disconnect,
+    /// The oldest calls of its methods that expect no answer are dropped, and counted in
+    /// [`Statistics::dropped`](crate::Statistics::dropped). Results, stream items and calls with an answer never are:
+    /// if only those are left, it is disconnected.
+    DropOldest,
 }

@@ -1,6 +1,8 @@
 //! What waits to leave for one client, and what others want of its connection task.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +19,38 @@ use crate::session::{CallKey, UploadKey};
 pub(crate) struct OutboxLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+    /// Whether calls of client methods without an answer are dropped, oldest first, before the client is disconnected.
+    pub(crate) drop_oldest: bool,
+}
+
+/// What waits for all clients together.
+#[derive(Debug, Default)]
+pub(crate) struct Queued {
+    bytes: AtomicU64,
+    peak: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Queued {
+    /// Bytes now, the most there were, and messages dropped.
+    pub(crate) fn totals(&self) -> (u64, u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.bytes), load(&self.peak), load(&self.dropped))
+    }
+
+    fn add(&self, bytes: usize) {
+        let now = self.bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        // Mostly a read, which processors can share.
+        if self.peak.load(Ordering::Relaxed) < now {
+            self.peak.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    fn remove(&self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a connection task is asked to do.
@@ -38,12 +72,13 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     limits: OutboxLimits,
+    queued: Arc<Queued>,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<Waiting>,
     bytes: usize,
     commands: Vec<Command>,
     overflowed: bool,
@@ -52,25 +87,53 @@ struct Inner {
     waker: Option<Waker>,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    frame: Bytes,
+    best_effort: bool,
+}
+
 impl Outbox {
-    pub(crate) fn new(limits: OutboxLimits) -> Self {
-        Self { limits, inner: Mutex::default() }
+    pub(crate) fn new(limits: OutboxLimits, queued: Arc<Queued>) -> Self {
+        Self { limits, queued, inner: Mutex::default() }
     }
 
     /// Appends whole messages. Returns whether the connection still takes them.
     pub(crate) fn push(&self, frame: Bytes) -> bool {
+        self.append(Waiting { frame, best_effort: false })
+    }
+
+    /// As [`push`](Self::push), for what may be dropped for a slow client where the hub says so.
+    pub(crate) fn push_best_effort(&self, frame: Bytes) -> bool {
+        self.append(Waiting { frame, best_effort: self.limits.drop_oldest })
+    }
+
+    fn append(&self, message: Waiting) -> bool {
         let mut inner = self.inner.lock();
         if inner.closed || inner.overflowed {
             return false;
         }
-        let bytes = inner.bytes + frame.len();
-        if bytes > self.limits.bytes || inner.frames.len() >= self.limits.messages {
+        let len = message.frame.len();
+        let fits = |inner: &Inner| {
+            inner.bytes + len <= self.limits.bytes && inner.frames.len() < self.limits.messages
+        };
+        while !fits(&inner)
+            && self.limits.drop_oldest
+            && let Some(oldest) = inner.frames.iter().position(|waiting| waiting.best_effort)
+            && let Some(dropped) = inner.frames.remove(oldest)
+        {
+            inner.bytes -= dropped.frame.len();
+            self.queued.remove(dropped.frame.len());
+            self.queued.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        if fits(&inner) {
+            inner.bytes += len;
+            self.queued.add(len);
+            inner.frames.push_back(message);
+        } else {
             inner.overflowed = true;
             inner.frames = VecDeque::new();
-            inner.bytes = 0;
-        } else {
-            inner.bytes = bytes;
-            inner.frames.push_back(frame);
+            self.queued.remove(std::mem::take(&mut inner.bytes));
         }
         let accepted = !inner.overflowed;
         let waker = inner.waker.take();
@@ -114,16 +177,15 @@ impl Outbox {
     /// Takes what leaves next as one transport frame: one message, or as many as fit into `limit` bytes.
     pub(crate) fn take(&self, limit: usize) -> Option<Bytes> {
         let mut inner = self.inner.lock();
-        let first = inner.frames.pop_front()?;
+        let first = inner.frames.pop_front()?.frame;
         let mut total = first.len();
         let mut more = Vec::new();
-        while inner.frames.front().is_some_and(|next| total + next.len() <= limit)
-            && let Some(next) = inner.frames.pop_front()
-        {
-            total += next.len();
-            more.push(next);
+        while let Some(next) = inner.frames.pop_front_if(|next| total + next.frame.len() <= limit) {
+            total += next.frame.len();
+            more.push(next.frame);
         }
         inner.bytes -= total;
+        self.queued.remove(total);
         if inner.frames.is_empty() && inner.frames.capacity() > 16 {
             inner.frames = VecDeque::new();
         }
@@ -142,8 +204,9 @@ impl Outbox {
     /// Takes the next message if it fits into `limit` bytes, or in any case with `always`.
     pub(crate) fn take_one(&self, limit: usize, always: bool) -> Option<Bytes> {
         let mut inner = self.inner.lock();
-        let frame = inner.frames.pop_front_if(|frame| always || frame.len() <= limit)?;
+        let frame = inner.frames.pop_front_if(|next| always || next.frame.len() <= limit)?.frame;
         inner.bytes -= frame.len();
+        self.queued.remove(frame.len());
         Some(frame)
     }
 
@@ -172,6 +235,7 @@ impl Outbox {
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();
         let commands = std::mem::take(&mut inner.commands);
+        self.queued.remove(inner.bytes);
         *inner = Inner { closed: true, ..Inner::default() };
         drop(inner);
         // Their reply channels wake other tasks, which may want this lock.
@@ -184,7 +248,7 @@ mod tests {
     use super::*;
 
     fn outbox(messages: usize, bytes: usize) -> Outbox {
-        Outbox::new(OutboxLimits { messages, bytes })
+        Outbox::new(OutboxLimits { messages, bytes, drop_oldest: false }, Arc::default())
     }
 
     #[test]
@@ -218,5 +282,29 @@ mod tests {
         outbox.close();
         assert!(!outbox.push(Bytes::new()));
         assert!(!outbox.command(Command::Abort));
+    }
+
+    #[test]
+    fn what_may_be_dropped_makes_room_oldest_first() {
+        let queued = Arc::new(Queued::default());
+        let limits = OutboxLimits { messages: 10, bytes: 6, drop_oldest: true };
+        let outbox = Outbox::new(limits, queued.clone());
+        assert!(outbox.push(Bytes::from_static(b"aa")));
+        for frame in [&b"bb"[..], b"cc", b"dd", b"ee"] {
+            assert!(outbox.push_best_effort(Bytes::from_static(frame)));
+        }
+        assert_eq!(queued.totals(), (6, 6, 2));
+        assert!(outbox.push(Bytes::from_static(b"ffff")));
+        assert_eq!(outbox.take(6).unwrap(), "aaffff");
+        assert_eq!(queued.totals(), (0, 6, 4));
+        // What must arrive is never dropped in silence.
+        assert!(outbox.push(Bytes::from_static(b"gggg")));
+        assert!(!outbox.push(Bytes::from_static(b"hhhh")));
+        assert_eq!(queued.totals().0, 0);
+        // A connection that is over holds nothing.
+        let outbox = Outbox::new(limits, queued.clone());
+        assert!(outbox.push(Bytes::from_static(b"aa")));
+        outbox.close();
+        assert_eq!(queued.totals().0, 0);
     }
 }

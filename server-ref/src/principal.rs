@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::stats::now_millis;
+
 /// Who is at the other end of a connection: what its access token says.
 #[derive(Clone, Default)]
 pub struct Principal {
@@ -80,6 +82,11 @@ impl Principal {
             Some(Value::Bool(own)) => value == if *own { "true" } else { "false" },
             _ => false,
         }
+    }
+
+    /// How many seconds the token is still valid.
+    pub(crate) fn lifetime(&self) -> Option<u64> {
+        self.expires_at.map(|at| at.saturating_sub(now_millis() / 1000))
     }
 
     /// When the token expires, in seconds since 1970.

@@ -19,6 +19,7 @@ use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::negotiate::{Tokens, random_id};
 use crate::options::HubOptions;
+use crate::outbox::Queued;
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
@@ -124,6 +125,7 @@ impl ServerBuilder {
         let events = Arc::new(EventLog::new(if settings.status_page { settings.events } else { 0 }));
         let clock = Clock::start();
         let shutdown = Arc::new(Shutdown::default());
+        let queued = Arc::new(Queued::default());
         let mut hubs = HashMap::new();
         for (path, hub, options) in self.hubs {
             if !path.starts_with('/') || path.ends_with('/') {
@@ -141,6 +143,7 @@ impl ServerBuilder {
                 options,
                 registry: Registry::default(),
                 stats: HubStats::default(),
+                queued: queued.clone(),
                 events: events.clone(),
                 settings: settings.clone(),
                 clock,
@@ -153,7 +156,8 @@ impl ServerBuilder {
         }
         let admission = Arc::new(Admission::new(settings.connections, settings.connections_per_user));
         let status = Status::start();
-        let shared = Shared { hubs, authenticator, settings, admission, events, status, clock, shutdown };
+        let shared =
+            Shared { hubs, authenticator, settings, admission, events, status, clock, shutdown, queued };
         Ok(Server { shared: Arc::new(shared) })
     }
 }

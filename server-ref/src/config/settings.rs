@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) client_result_timeout: Duration,
     pub(crate) poll_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    /// How long expired tokens are still valid.
+    pub(crate) leeway: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) origins: Vec<String>,
@@ -51,7 +53,11 @@ impl From<&Config> for Settings {
                 detailed_errors: config.detailed_errors,
                 ..SessionConfig::default()
             }),
-            outbox: OutboxLimits { messages: limits.outbox_messages, bytes: limits.outbox_bytes },
+            outbox: OutboxLimits {
+                messages: limits.outbox_messages,
+                bytes: limits.outbox_bytes,
+                drop_oldest: false,
+            },
             detailed_errors: config.detailed_errors,
             message_bytes: limits.message_bytes,
             frame_bytes: limits.frame_bytes,
@@ -65,6 +71,7 @@ impl From<&Config> for Settings {
             client_result_timeout: times.client_result,
             poll_timeout: times.poll,
             request_timeout: times.request,
+            leeway: config.auth.leeway,
             close_timeout: times.close,
             shutdown_timeout: times.shutdown,
             origins: config.cors.origins.clone(),

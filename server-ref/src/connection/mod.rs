@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -22,7 +23,6 @@ use hubwire::protocol::{
 };
 use tokio::time::Sleep;
 
-use crate::Context;
 use crate::endpoint::Endpoint;
 use crate::error::HubError;
 use crate::identity::Identity;
@@ -30,7 +30,9 @@ use crate::outbox::Command;
 use crate::registry;
 use crate::session::{End, Input, MethodCall, Output, Session, SessionConfig};
 use crate::shutdown::ShutdownWaker;
+use crate::stats::now_millis;
 use crate::transport::{LinkSlot, Received, Transport};
+use crate::{Context, Principal};
 
 use methods::Methods;
 pub(crate) use shared::Connection;
@@ -50,6 +52,8 @@ pub(crate) struct ConnectionTask<T> {
     decoder: FrameDecoder,
     id: ByteString,
     identity: Arc<Identity>,
+    /// The principal whose expiry the session knows, if that matters.
+    expiring: Option<Arc<Principal>>,
     /// From the handshake on.
     connection: Option<Arc<Connection>>,
     registration: Option<Registration>,
@@ -99,6 +103,7 @@ impl<T: Transport> ConnectionTask<T> {
             links: None,
             id,
             identity,
+            expiring: None,
             connection: None,
             registration: None,
             handshake: None,
@@ -276,7 +281,8 @@ impl<T: Transport> ConnectionTask<T> {
             self.id.clone(),
             self.identity.clone(),
             encoding,
-            self.endpoint.settings.outbox,
+            self.endpoint.outbox_limits(),
+            self.endpoint.queued.clone(),
         )));
     }
 
@@ -338,6 +344,7 @@ impl<T: Transport> ConnectionTask<T> {
     }
 
     fn connect(&mut self) {
+        self.note_expiry();
         let Some(connection) = &self.connection else { return };
         let endpoint = &self.endpoint;
         self.registration = Some(Registration::new(endpoint.clone(), connection.clone()));
@@ -353,6 +360,24 @@ impl<T: Transport> ConnectionTask<T> {
         self.connect_hook = Some(Box::pin(async move {
             endpoint.hub.connected(context, endpoint.settings.detailed_errors).await
         }));
+    }
+
+    /// Tells the session when the token expires. A newer one counts when the time of the older one has come.
+    fn note_expiry(&mut self) {
+        if !self.endpoint.options.close_on_authentication_expiration {
+            return;
+        }
+        let principal = self.identity.principal();
+        if self.expiring.as_ref().is_some_and(|known| Arc::ptr_eq(known, &principal)) {
+            return;
+        }
+        let now = self.endpoint.clock.now();
+        let expires = principal.expires_at().map(|at| {
+            let left = Duration::from_secs(at).saturating_sub(Duration::from_millis(now_millis()));
+            now + left + self.endpoint.settings.leeway
+        });
+        self.expiring = Some(principal);
+        self.session.handle(now, Input::Expires(expires));
     }
 
     fn transmit(&mut self, message: &HubMessage<Payload>) {
@@ -402,6 +427,7 @@ impl<T: Transport> ConnectionTask<T> {
             }
             self.timer_at = None;
             if self.endpoint.clock.now() >= deadline {
+                self.note_expiry();
                 self.input(Input::Tick);
                 if let Some(connection) = &self.connection {
                     connection.outbox.release_memory();

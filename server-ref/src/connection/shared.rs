@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::Identity;
-use crate::outbox::{Outbox, OutboxLimits};
+use crate::outbox::{Outbox, OutboxLimits, Queued};
 use crate::session::CallKey;
 
 /// An open connection: shared by its task, the registry and the contexts of its methods.
@@ -33,13 +33,14 @@ impl Connection {
         identity: Arc<Identity>,
         encoding: Encoding,
         limits: OutboxLimits,
+        queued: Arc<Queued>,
     ) -> Self {
         Self {
             key,
             id,
             identity,
             encoding,
-            outbox: Outbox::new(limits),
+            outbox: Outbox::new(limits, queued),
             items: Items::default(),
             tokens: CallTokens::default(),
         }

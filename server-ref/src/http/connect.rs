@@ -113,8 +113,8 @@ impl Request<'_> {
         let permit = self.admit()?;
         let identity = Identity::new(self.principal);
         let slot = LinkSlot::new();
-        let opened = Opened { identity: identity.clone(), link: Link::WebSocket(slot.clone()) };
-        let (id, stateful, open) = open(self.shared, self.hub, token, opened)?;
+        let link = Link::WebSocket(slot.clone());
+        let (id, stateful, open) = open(self.shared, self.hub, token, &identity, link)?;
         let endpoint = self.hub.endpoint.clone();
         let sessions = &settings.sessions;
         let session = if stateful { &sessions.stateful } else { &sessions.websocket }.clone();
@@ -177,7 +177,7 @@ impl Request<'_> {
                 self.open_http(Kind::LongPolling, token)?;
                 return Ok(polled(axum::body::Bytes::new()));
             }
-            Some(Opened { link: Link::Http(link), identity }) => {
+            Some(Opened { link: Link::Http(link), identity, .. }) => {
                 identity.renew(self.principal);
                 link
             }
@@ -195,8 +195,8 @@ impl Request<'_> {
         let settings = &self.shared.settings;
         let link = HttpLink::new(kind, settings.coalesced_bytes);
         let identity = Identity::new(self.principal);
-        let opened = Opened { identity: identity.clone(), link: Link::Http(link.clone()) };
-        let (id, _, open) = open(self.shared, self.hub, Some(token), opened)?;
+        let opened = Link::Http(link.clone());
+        let (id, _, open) = open(self.shared, self.hub, Some(token), &identity, opened)?;
         let session = match kind {
             Kind::LongPolling => &settings.sessions.long_polling,
             Kind::WebSockets | Kind::ServerSentEvents => &settings.sessions.server_sent_events,
@@ -256,10 +256,14 @@ fn open(
     shared: &Shared,
     hub: &HubRoute,
     token: Option<String>,
-    opened: Opened,
+    identity: &Arc<Identity>,
+    link: Link,
 ) -> Result<(ByteString, bool, OpenToken), Response> {
     let (id, stateful) = match &token {
-        Some(token) => hub.tokens.open(shared.clock.now(), token, opened).map_err(refusal)?,
+        Some(token) => {
+            let now = shared.clock.now();
+            hub.tokens.open(now, token, identity.clone(), link).map_err(refusal)?
+        }
         None => (random_id().map_err(|_| text(StatusCode::INTERNAL_SERVER_ERROR, ""))?.into(), false),
     };
     Ok((id, stateful, OpenToken { tokens: hub.tokens.clone(), token }))
@@ -301,7 +305,7 @@ fn is_too_large(error: &axum::Error) -> bool {
     false
 }
 
-fn connection_id(query: &QueryPairs) -> Option<&str> {
+pub(super) fn connection_id(query: &QueryPairs) -> Option<&str> {
     let id = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("id"));
     id.map(|(_, id)| &**id).filter(|id| !id.is_empty())
 }

@@ -4,6 +4,7 @@
 
 mod connect;
 mod cors;
+mod refresh;
 mod status;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::auth::{self, Authenticator};
 use crate::config::Settings;
 use crate::endpoint::{Clock, Endpoint};
 use crate::negotiate::{self, Tokens};
+use crate::outbox::Queued;
 use crate::shutdown::Shutdown;
 use crate::stats::EventLog;
 
@@ -38,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) status: Status,
+    pub(crate) queued: Arc<Queued>,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Arc<Shutdown>,
 }
@@ -46,6 +49,13 @@ pub(crate) struct Shared {
 pub(crate) struct HubRoute {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) tokens: Arc<Tokens>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Connect,
+    Negotiate,
+    Refresh,
 }
 
 type QueryPairs = Vec<(String, String)>;
@@ -71,22 +81,48 @@ async fn route(shared: &Arc<Shared>, parts: &mut Parts, body: Body) -> Response 
         _ => {}
     }
     let path = path.strip_suffix('/').unwrap_or(&path);
-    let (hub, negotiates) = match path.strip_suffix("/negotiate") {
-        Some(base) if shared.hubs.contains_key(base) => (shared.hubs.get(base), true),
-        _ => (shared.hubs.get(path), false),
+    let (base, route) = match path.rsplit_once('/') {
+        Some((base, "negotiate")) if shared.hubs.contains_key(base) => (base, Route::Negotiate),
+        Some((base, "refresh")) if shared.hubs.contains_key(base) => (base, Route::Refresh),
+        _ => (path, Route::Connect),
     };
-    let Some(hub) = hub else { return text(StatusCode::NOT_FOUND, "") };
+    let Some(hub) = shared.hubs.get(base) else { return text(StatusCode::NOT_FOUND, "") };
     let query = Query::<QueryPairs>::try_from_uri(&parts.uri).map(|query| query.0).unwrap_or_default();
+    if route == Route::Refresh {
+        return refresh::answer(shared, hub, parts, &query);
+    }
     let principal = match authorize(shared, hub, parts, &query) {
         Ok(principal) => principal,
         Err(refusal) => return refusal,
     };
-    match (negotiates, &parts.method) {
-        (true, &Method::POST) if shared.shutdown.has_begun() => shutting_down(),
-        (true, &Method::POST) => negotiate(shared, hub, &principal, &query),
-        (true, _) => method_not_allowed("POST"),
-        (false, _) => connect::answer(shared, hub, principal, &query, parts, body).await,
+    match (route, &parts.method) {
+        (Route::Negotiate, &Method::POST) if shared.shutdown.has_begun() => shutting_down(),
+        (Route::Negotiate, &Method::POST) => negotiate(shared, hub, &principal, &query),
+        (Route::Negotiate, _) => method_not_allowed("POST"),
+        (Route::Connect | Route::Refresh, _) => {
+            connect::answer(shared, hub, principal, &query, parts, body).await
+        }
     }
+}
+
+/// The reason is in the log.
+struct InvalidToken;
+
+/// Who it is: nobody without a token.
+fn authenticate(
+    shared: &Shared,
+    hub: &HubRoute,
+    parts: &Parts,
+    query: &QueryPairs,
+) -> Result<Principal, InvalidToken> {
+    let token = auth::request_token(&parts.headers, query);
+    let (Some(authenticator), Some(token)) = (&shared.authenticator, token) else {
+        return Ok(Principal::anonymous());
+    };
+    authenticator.authenticate(token).map_err(|error| {
+        tracing::debug!(hub = hub.endpoint.path, %error, "refused an access token");
+        InvalidToken
+    })
 }
 
 /// Who it is, if they may use the hub. Applies to every request of a connection.
@@ -96,14 +132,7 @@ fn authorize(
     parts: &Parts,
     query: &QueryPairs,
 ) -> Result<Principal, Response> {
-    let token = auth::request_token(&parts.headers, query);
-    let principal = match (&shared.authenticator, token) {
-        (Some(authenticator), Some(token)) => authenticator.authenticate(token).map_err(|error| {
-            tracing::debug!(hub = hub.endpoint.path, %error, "refused an access token");
-            unauthorized()
-        })?,
-        _ => Principal::anonymous(),
-    };
+    let principal = authenticate(shared, hub, parts, query).map_err(|InvalidToken| unauthorized())?;
     match hub.endpoint.hub.policy() {
         Some(policy) if !policy.allows(&principal) => Err(match principal.is_authenticated() {
             true => text(StatusCode::FORBIDDEN, ""),
@@ -127,7 +156,7 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             if !hub.tokens.prepare(now, token, &id, principal.user_id(), stateful, &shared.settings) {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Too many negotiated connections.");
             }
-            negotiate::accepted(version, id, secret, stateful, options)
+            negotiate::accepted(version, id, secret, stateful, principal, options)
         }
     };
     json(&response)

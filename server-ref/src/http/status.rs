@@ -69,6 +69,13 @@ pub struct Statistics {
     pub received_per_second: f64,
     /// Messages sent per second, lately.
     pub sent_per_second: f64,
+    /// Bytes that wait for clients now, in all queues. A message counts once for each client, though its bytes are
+    /// shared.
+    pub queued_bytes: u64,
+    /// The most there were at once since the start.
+    pub queued_bytes_peak: u64,
+    /// Messages dropped for slow clients since the start.
+    pub dropped: u64,
     /// Each hub.
     pub hubs: Vec<HubStatistics>,
     /// The last events, the newest first.
@@ -118,6 +125,7 @@ impl Shared {
         let received = hubs.iter().map(|hub| hub.received).sum();
         let sent = hubs.iter().map(|hub| hub.sent).sum();
         let rates = self.status.rates(received, sent);
+        let (queued_bytes, queued_bytes_peak, dropped) = self.queued.totals();
         Statistics {
             uptime_ms: u64::try_from(self.status.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             connections: self.admission.total(),
@@ -125,6 +133,9 @@ impl Shared {
             sent,
             received_per_second: rates.received_per_second,
             sent_per_second: rates.sent_per_second,
+            queued_bytes,
+            queued_bytes_peak,
+            dropped,
             hubs,
             events: self.events.recent(),
         }

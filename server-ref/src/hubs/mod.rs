@@ -2,6 +2,5 @@
 
 pub mod chat;
 mod rate_limit;
-mod timestamp;
 
 pub use chat::{ChatConfig, ChatHub};

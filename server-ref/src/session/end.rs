@@ -20,6 +20,8 @@ pub enum End {
     Violation(ProtocolError),
     /// The client takes messages too slowly.
     SlowConsumer,
+    /// The client's token expired.
+    AuthenticationExpired,
     /// The application ended it.
     Aborted,
     /// The server goes down.
@@ -32,7 +34,7 @@ impl End {
         match self {
             Self::ClientClosed(error) => error.as_ref().map(ToString::to_string),
             Self::LinkLost(error) => error.clone(),
-            Self::Abandoned | Self::Aborted | Self::Shutdown => None,
+            Self::Abandoned | Self::AuthenticationExpired | Self::Aborted | Self::Shutdown => None,
             Self::HandshakeRefused(text) | Self::ConnectFailed(text) => Some(text.clone()),
             Self::ClientTimeout => {
                 Some("Client hasn't sent a message/ping within the configured ClientTimeoutInterval.".into())
@@ -54,6 +56,7 @@ impl End {
             Self::ClientTimeout => "client timeout",
             Self::Violation(_) => "protocol violation",
             Self::SlowConsumer => "slow consumer",
+            Self::AuthenticationExpired => "authentication expired",
             Self::Aborted => "aborted",
             Self::Shutdown => "server shutdown",
         }

@@ -81,6 +81,8 @@ pub enum Input<P> {
     Detached,
     /// It is there again.
     Attached,
+    /// The connection ends at that time, unless this is said again with another.
+    Expires(Option<Time>),
     /// The answer to the handshake has left the transport.
     HandshakeSent,
     /// With stateful reconnect: this counted message was given to the transport.

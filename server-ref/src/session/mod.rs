@@ -85,6 +85,7 @@ pub struct Session<P> {
     last_sent: Time,
     stalled_since: Option<Time>,
     detached_since: Option<Time>,
+    expires: Option<Time>,
     /// With stateful reconnect, from the handshake on.
     reliable: Option<Box<Reliable>>,
     /// Whether the client timeout was suspended after the last input.
@@ -105,6 +106,7 @@ impl<P> Session<P> {
             last_sent: now,
             stalled_since: None,
             detached_since: None,
+            expires: None,
             reliable: None,
             suspended: false,
         }
@@ -212,6 +214,7 @@ impl<P> Session<P> {
                 self.detached_since.get_or_insert(now);
             }
             Input::Attached => self.detached_since = None,
+            Input::Expires(at) => self.expires = at,
             Input::HandshakeSent => {
                 if let Some(reliable) = &mut self.reliable {
                     reliable.answered(now);

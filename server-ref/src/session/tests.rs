@@ -425,3 +425,15 @@ fn clients_answer_calls_of_the_server() {
         ["result s1 Error(\"More than 0 calls wait for an answer of this client.\")"]
     );
 }
+
+#[test]
+fn an_expired_token_ends_the_connection_with_an_invitation() {
+    let mut fixture = connected();
+    fixture.handle(Input::Expires(Some(seconds(10))));
+    assert_eq!(fixture.deadline, Some(seconds(10)));
+    // Renewed in time.
+    fixture.at(seconds(9), Input::Expires(Some(seconds(12))));
+    assert_eq!(brief(&fixture.at(seconds(10), Input::Tick)), [""; 0]);
+    let outputs = brief(&fixture.at(seconds(12), Input::Tick));
+    assert_eq!(outputs, ["close reconnect -", "end: authentication expired"]);
+}

@@ -45,6 +45,9 @@ impl<P> Session<P> {
             }
             return;
         }
+        if self.expires.is_some_and(|at| now >= at) {
+            return self.close_with(End::AuthenticationExpired, true);
+        }
         // Timers fire when little happens, which is the time to give back what busier times allocated.
         self.calls.release_memory();
         self.uploads.release_memory();
@@ -81,7 +84,7 @@ impl<P> Session<P> {
             }
         };
         let reliable = self.reliable.as_ref().and_then(|reliable| reliable.deadline());
-        deadlines.into_iter().chain([self.detached_deadline(), reliable]).flatten().min()
+        deadlines.into_iter().chain([self.detached_deadline(), self.expires, reliable]).flatten().min()
     }
 
     fn ping_deadline(&self) -> Option<Time> {

@@ -21,12 +21,12 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::rate_limit::RateLimiter;
-use super::timestamp::iso;
 use crate::clients::HubClients;
 use crate::config::ConfigError;
 use crate::error::{BuildError, HubError};
 use crate::hub::{Hub, Policy, State};
 use crate::negotiate::random_id;
+use crate::timestamp::iso;
 use crate::{Context, DisconnectReason};
 use conversation::{Change, Conversation};
 use typing::TypingTimers;
