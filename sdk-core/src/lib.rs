@@ -1,10 +1,11 @@
 //! SignalR hubs from Rust: one client core for every platform, and the native driver on top of it.
 //!
 //! ```no_run
+//! # #[cfg(feature = "tokio")]
+//! # async fn example() -> Result<(), hubwire::Error> {
 //! use futures_util::StreamExt;
 //! use hubwire::HubConnection;
 //!
-//! # async fn example() -> Result<(), hubwire::Error> {
 //! let connection = HubConnection::builder("https://example.org/hubs/chat").build()?;
 //! connection.on("ReceiveMessage", |user: String, text: String| println!("{user}: {text}"));
 //! connection.start().await?;

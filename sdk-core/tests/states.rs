@@ -6,157 +6,17 @@
 use std::time::Duration;
 
 use hubwire::client::{
-    CallId, Cause, Client, Command, Config, ConnectionState, Event, Input, LinkId, Misuse, Output, Reply,
-    RequestFailure, RequestId, UploadId,
+    CallId, Cause, Command, ConnectionState, Event, Input, Misuse, Output, Reply, RequestFailure, UploadId,
 };
 use hubwire::protocol::{
-    AvailableTransport, Call, CancelInvocation, Close, Completion, HandshakeResponse, HubMessage, Invocation,
-    NegotiateResponse, Negotiated, Outcome, ProtocolError, Redirect, StreamInvocation, StreamItem,
-    TransferFormats, Transport,
+    Call, CancelInvocation, Close, Completion, HandshakeResponse, HubMessage, Invocation, NegotiateResponse,
+    Negotiated, Outcome, ProtocolError, Redirect, StreamInvocation, StreamItem, TransferFormats, Transport,
 };
 use hubwire::{Error, ErrorKind, Time};
 
-type Number = u32;
+mod support;
 
-/// A client with its clock, and the ids it gave out.
-struct Bench {
-    client: Client<Number>,
-    now: Time,
-    link: Option<LinkId>,
-    request: Option<RequestId>,
-    wait: Option<Time>,
-}
-
-impl Bench {
-    fn new(config: Config) -> Self {
-        Self {
-            client: Client::new(config),
-            now: Time::from_millis(1000),
-            link: None,
-            request: None,
-            wait: None,
-        }
-    }
-
-    /// Gives the input and takes everything that comes out, except the wait.
-    fn give(&mut self, input: Input<Number>) -> Vec<Output<Number>> {
-        self.try_give(input).unwrap()
-    }
-
-    fn try_give(&mut self, input: Input<Number>) -> Result<Vec<Output<Number>>, Misuse> {
-        self.client.handle(self.now, input)?;
-        let mut outputs = Vec::new();
-        loop {
-            match self.client.poll() {
-                Output::Wait(deadline) => {
-                    self.wait = deadline;
-                    return Ok(outputs);
-                }
-                output => {
-                    match &output {
-                        Output::Open(link, _) => self.link = Some(*link),
-                        Output::Token(request) | Output::Negotiate(request, _) => {
-                            self.request = Some(*request)
-                        }
-                        _ => {}
-                    }
-                    outputs.push(output);
-                }
-            }
-        }
-    }
-
-    fn command(&mut self, command: Command<Number>) -> Vec<Output<Number>> {
-        self.give(Input::Command(command))
-    }
-
-    fn message(&mut self, message: HubMessage<Number>) -> Vec<Output<Number>> {
-        let link = self.link.unwrap();
-        self.give(Input::Message(link, message))
-    }
-
-    fn pass(&mut self, duration: Duration) -> Vec<Output<Number>> {
-        self.now = self.now + duration;
-        self.give(Input::Tick)
-    }
-
-    /// Lets time pass to the deadline the client asked for.
-    fn pass_to_deadline(&mut self) -> Vec<Output<Number>> {
-        self.now = self.wait.expect("a deadline");
-        self.give(Input::Tick)
-    }
-
-    fn state(&self) -> ConnectionState {
-        self.client.state()
-    }
-}
-
-fn config() -> Config {
-    let mut config = Config::new("http://h/hub");
-    config.has_token_factory = true;
-    config
-}
-
-fn negotiated(transports: &[Transport]) -> NegotiateResponse {
-    NegotiateResponse::Accepted(Negotiated {
-        connection_id: "public".into(),
-        connection_token: Some("secret".into()),
-        version: 1,
-        transports: transports
-            .iter()
-            .map(|transport| AvailableTransport { transport: *transport, formats: transport.formats() })
-            .collect(),
-        ..Negotiated::default()
-    })
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Disconnected,
-    Token,
-    Negotiating,
-    Opening,
-    Handshaking,
-    Connected,
-    Closing,
-}
-
-const PHASES: [Phase; 7] = [
-    Phase::Disconnected,
-    Phase::Token,
-    Phase::Negotiating,
-    Phase::Opening,
-    Phase::Handshaking,
-    Phase::Connected,
-    Phase::Closing,
-];
-
-/// A client in that phase, on its way there for the first time.
-fn bench_in(phase: Phase) -> Bench {
-    let mut bench = Bench::new(config());
-    advance(&mut bench, phase);
-    bench
-}
-
-fn advance(bench: &mut Bench, phase: Phase) {
-    let steps: [fn(&mut Bench); 6] =
-        [
-            |bench| drop(bench.command(Command::Start)),
-            |bench| drop(bench.give(Input::Token(bench.request.unwrap(), Ok(Some("token".into()))))),
-            |bench| {
-                drop(bench.give(Input::Negotiated(
-                    bench.request.unwrap(),
-                    Ok(negotiated(&[Transport::WebSockets])),
-                )));
-            },
-            |bench| drop(bench.give(Input::Opened(bench.link.unwrap()))),
-            |bench| drop(bench.give(Input::Handshake(bench.link.unwrap(), Ok(HandshakeResponse::default())))),
-            |bench| drop(bench.command(Command::Stop)),
-        ];
-    for step in &steps[..phase as usize] {
-        step(bench);
-    }
-}
+use support::*;
 
 /// One input of every kind, for the ids that are current in the bench.
 fn inputs(bench: &Bench) -> Vec<(&'static str, Input<Number>)> {
@@ -190,27 +50,6 @@ fn inputs(bench: &Bench) -> Vec<(&'static str, Input<Number>)> {
         ("closed", Input::Closed(link, Err(RequestFailure::Network("cut".into())))),
         ("tick", Input::Tick),
     ]
-}
-
-/// What comes out, in short.
-fn describe(outputs: &[Output<Number>]) -> String {
-    let words = outputs.iter().map(|output| match output {
-        Output::Token(_) => "ask-token".to_owned(),
-        Output::Negotiate(..) => "negotiate".to_owned(),
-        Output::Open(..) => "open".to_owned(),
-        Output::Handshake(..) => "shake".to_owned(),
-        Output::Transmit(_, message) => format!("transmit-{}", message.message_type()),
-        Output::Shut(_) => "shut".to_owned(),
-        Output::Event(Event::StateChanged { state, .. }) => format!("{state}"),
-        Output::Event(Event::Invocation { .. }) => "call-handler".to_owned(),
-        Output::Event(Event::Completed { result, .. }) => match result {
-            Ok(_) => "completed".to_owned(),
-            Err(error) => format!("{}", error.kind()),
-        },
-        Output::Event(_) => "event".to_owned(),
-        Output::Wait(_) => unreachable!("the bench takes the wait"),
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Every input in every phase: what comes out and where it leads. A dash is "nothing happens".
@@ -360,18 +199,6 @@ fn redirects_replace_url_and_token_for_one_start_and_are_limited() {
     assert_eq!(failure(&outputs), (ErrorKind::Protocol, "Negotiate redirection limit exceeded.".into()));
 }
 
-/// The error of the change to Disconnected.
-fn failure(outputs: &[Output<Number>]) -> (ErrorKind, String) {
-    let failure = outputs.iter().find_map(|output| match output {
-        Output::Event(Event::StateChanged {
-            state: ConnectionState::Disconnected,
-            cause: Cause::Failed(error),
-        }) => Some((error.kind(), error.detail().to_owned())),
-        _ => None,
-    });
-    failure.unwrap_or_else(|| panic!("no failure in {outputs:?}"))
-}
-
 #[test]
 fn transports_are_tried_in_the_servers_order_with_a_new_negotiation_each() {
     let mut config = config();
@@ -473,10 +300,10 @@ fn everything_that_does_not_come_in_time_is_a_timeout() {
     }
     // A transport that does not open is one that failed: the next is tried.
     let mut bench = bench_in(Phase::Opening);
-    assert_eq!(describe(&bench.pass(Duration::from_secs(30))), "shut negotiate");
+    assert_eq!(describe(&bench.pass(Duration::from_secs(30))), "abandon negotiate");
     // A transport that does not close is left behind.
     let mut bench = bench_in(Phase::Closing);
-    assert_eq!(describe(&bench.pass(Duration::from_secs(5))), "shut Disconnected");
+    assert_eq!(describe(&bench.pass(Duration::from_secs(5))), "abandon Disconnected");
 }
 
 #[test]

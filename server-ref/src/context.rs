@@ -17,15 +17,14 @@ pub struct Context {
     connection: Arc<Connection>,
     endpoint: Arc<Endpoint>,
     call: Option<CallKey>,
+    /// As it was when the method started: a token that is renewed meanwhile counts for the next one.
+    principal: Arc<Principal>,
 }
 
 impl Context {
-    pub(crate) const fn new(
-        connection: Arc<Connection>,
-        endpoint: Arc<Endpoint>,
-        call: Option<CallKey>,
-    ) -> Self {
-        Self { connection, endpoint, call }
+    pub(crate) fn new(connection: Arc<Connection>, endpoint: Arc<Endpoint>, call: Option<CallKey>) -> Self {
+        let principal = connection.identity.principal();
+        Self { connection, endpoint, call, principal }
     }
 
     /// The public id of the connection.
@@ -35,17 +34,17 @@ impl Context {
 
     /// The user, if the token names one.
     pub fn user_id(&self) -> Option<&str> {
-        self.connection.principal.user_id()
+        self.principal.user_id()
     }
 
     /// Everything the token says.
     pub fn principal(&self) -> &Principal {
-        &self.connection.principal
+        &self.principal
     }
 
     /// One claim of the token.
     pub fn claim(&self, name: &str) -> Option<&Value> {
-        self.connection.principal.claim(name)
+        self.principal.claim(name)
     }
 
     /// The path of the hub.

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::config::Settings;
 use crate::hub::Hub;
+use crate::options::HubOptions;
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
@@ -14,6 +15,7 @@ use hubwire::Time;
 pub(crate) struct Endpoint {
     pub(crate) path: String,
     pub(crate) hub: Hub,
+    pub(crate) options: HubOptions,
     pub(crate) registry: Registry,
     pub(crate) stats: HubStats,
     pub(crate) events: Arc<EventLog>,

@@ -103,6 +103,8 @@ pub enum BuildError {
     InvalidPath(String),
     /// A hub demands an authenticated user, but the server has no key to check tokens with.
     NoAuthentication(String),
+    /// A hub without any transport.
+    NoTransports(String),
     /// A setting of the configuration.
     Config(crate::config::ConfigError),
 }
@@ -125,6 +127,9 @@ impl fmt::Display for BuildError {
                 f,
                 "the hub '{path}' has a policy, but no authentication is configured, so nobody could connect"
             ),
+            Self::NoTransports(path) => {
+                write!(f, "the hub '{path}' has no transport, so nobody could connect")
+            }
             Self::Config(error) => error.fmt(f),
         }
     }

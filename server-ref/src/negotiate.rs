@@ -1,6 +1,7 @@
 //! `POST {hub}/negotiate` and the connections that it prepares.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +11,9 @@ use hubwire::protocol::{AvailableTransport, NegotiateResponse, Negotiated, Trans
 use parking_lot::Mutex;
 
 use crate::config::Settings;
+use crate::identity::Identity;
+use crate::options::HubOptions;
+use crate::transport::HttpLink;
 
 /// The connections of one hub by the secret that opens them: prepared ones and those that are open.
 #[derive(Debug, Default)]
@@ -28,10 +32,38 @@ struct Inner {
 #[derive(Debug)]
 enum Entry {
     Pending { id: ByteString, user: Option<String>, expires: Time },
-    Open,
+    Open(Arc<Opened>),
 }
 
-/// Why a transport cannot be opened with that token.
+/// A connection whose transport was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) link: Link,
+}
+
+/// The way from further requests to the task of their connection.
+#[derive(Debug)]
+pub(crate) enum Link {
+    WebSocket,
+    Http(Arc<HttpLink>),
+}
+
+impl Link {
+    /// Whether the client ended the connection, though its task has not yet.
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Http(link) if link.is_gone())
+    }
+
+    pub(crate) fn kind(&self) -> Transport {
+        match self {
+            Self::WebSocket => Transport::WebSockets,
+            Self::Http(link) => link.kind(),
+        }
+    }
+}
+
+/// Why a request cannot use the connection with that token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenError {
     Unknown,
@@ -70,28 +102,39 @@ impl Tokens {
         true
     }
 
-    /// Opens the transport of a negotiated connection; returns the connection's public id.
-    pub(crate) fn open(&self, now: Time, token: &str, user: Option<&str>) -> Result<ByteString, OpenError> {
-        let inner = &mut *self.inner.lock();
-        let entry = inner.entries.get_mut(token).ok_or(OpenError::Unknown)?;
-        let id = match entry {
-            Entry::Open => return Err(OpenError::AlreadyOpen),
-            Entry::Pending { expires, .. } if *expires <= now => return Err(OpenError::Unknown),
-            Entry::Pending { user: own, .. } if own.as_deref() != user => return Err(OpenError::OtherUser),
-            Entry::Pending { id, .. } => id.clone(),
-        };
-        *entry = Entry::Open;
-        inner.pending -= 1;
-        Ok(id)
+    /// The connection with that token; `None` if its transport was not opened yet.
+    pub(crate) fn find(
+        &self,
+        now: Time,
+        token: &str,
+        user: Option<&str>,
+    ) -> Result<Option<Arc<Opened>>, OpenError> {
+        match self.inner.lock().entries.get(token).ok_or(OpenError::Unknown)? {
+            Entry::Pending { expires, .. } if *expires <= now => Err(OpenError::Unknown),
+            Entry::Pending { user: own, .. } if own.as_deref() != user => Err(OpenError::OtherUser),
+            Entry::Pending { .. } => Ok(None),
+            Entry::Open(opened) if opened.link.is_gone() => Err(OpenError::Unknown),
+            Entry::Open(opened) if opened.identity.principal().user_id() != user => Err(OpenError::OtherUser),
+            Entry::Open(opened) => Ok(Some(opened.clone())),
+        }
     }
 
-    /// Whether the connection is known at all, and open.
-    pub(crate) fn is_open(&self, now: Time, token: &str) -> Option<bool> {
-        match self.inner.lock().entries.get(token)? {
-            Entry::Open => Some(true),
-            Entry::Pending { expires, .. } if *expires <= now => None,
-            Entry::Pending { .. } => Some(false),
-        }
+    /// Opens the transport of a negotiated connection; returns the connection's public id.
+    pub(crate) fn open(&self, now: Time, token: &str, opened: Opened) -> Result<ByteString, OpenError> {
+        let inner = &mut *self.inner.lock();
+        let entry = inner.entries.get_mut(token).ok_or(OpenError::Unknown)?;
+        let principal = opened.identity.principal();
+        let id = match entry {
+            Entry::Open(_) => return Err(OpenError::AlreadyOpen),
+            Entry::Pending { expires, .. } if *expires <= now => return Err(OpenError::Unknown),
+            Entry::Pending { user, .. } if user.as_deref() != principal.user_id() => {
+                return Err(OpenError::OtherUser);
+            }
+            Entry::Pending { id, .. } => id.clone(),
+        };
+        *entry = Entry::Open(Arc::new(opened));
+        inner.pending -= 1;
+        Ok(id)
     }
 
     /// The connection is over.
@@ -122,15 +165,17 @@ pub(crate) fn requested_version(query: &[(String, String)]) -> Result<u8, Negoti
     }
 }
 
-/// What this server can carry messages with.
-pub(crate) fn accepted(version: u8, id: String, token: String) -> NegotiateResponse {
-    let transport = Transport::WebSockets;
+/// The answer to a negotiation: what the hub can be reached with, in the order of preference.
+pub(crate) fn accepted(version: u8, id: String, token: String, options: &HubOptions) -> NegotiateResponse {
+    let offered = Transport::ALL.into_iter().filter(|transport| options.transports.contains(transport));
     NegotiateResponse::Accepted(Negotiated {
         connection_id: id,
         // In version 0 there is one id for both purposes.
         connection_token: (version > 0).then_some(token),
         version,
-        transports: vec![AvailableTransport { transport, formats: transport.formats() }],
+        transports: offered
+            .map(|transport| AvailableTransport { transport, formats: transport.formats() })
+            .collect(),
         stateful_reconnect: false,
         token_lifetime_seconds: None,
     })

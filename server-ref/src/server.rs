@@ -16,7 +16,9 @@ use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
+use crate::identity::Identity;
 use crate::negotiate::{Tokens, random_id};
+use crate::options::HubOptions;
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
@@ -66,8 +68,9 @@ impl Server {
             result = &mut serving => return result,
             () = shutdown => {}
         }
-        stopping.cancel();
+        // Requests are answered until then: a client that polls would not learn of the end otherwise.
         handle.shutdown().await;
+        stopping.cancel();
         // Requests that are still being answered are not waited for any longer than connections were.
         let limit = handle.shared.settings.shutdown_timeout;
         tokio::time::timeout(limit, serving).await.unwrap_or(Ok(()))
@@ -79,14 +82,19 @@ impl Server {
 #[must_use]
 pub struct ServerBuilder {
     config: Config,
-    hubs: Vec<(String, Hub)>,
+    hubs: Vec<(String, Hub, HubOptions)>,
     authenticator: Option<Authenticator>,
 }
 
 impl ServerBuilder {
     /// Adds a hub under a path such as `/hubs/chat`.
-    pub fn hub(mut self, path: impl Into<String>, hub: Hub) -> Self {
-        self.hubs.push((path.into(), hub));
+    pub fn hub(self, path: impl Into<String>, hub: Hub) -> Self {
+        self.hub_with(path, hub, HubOptions::default())
+    }
+
+    /// Adds a hub under a path, served in its own way.
+    pub fn hub_with(mut self, path: impl Into<String>, hub: Hub, options: HubOptions) -> Self {
+        self.hubs.push((path.into(), hub, options));
         self
     }
 
@@ -117,16 +125,20 @@ impl ServerBuilder {
         let clock = Clock::start();
         let shutdown = Arc::new(Shutdown::default());
         let mut hubs = HashMap::new();
-        for (path, hub) in self.hubs {
+        for (path, hub, options) in self.hubs {
             if !path.starts_with('/') || path.ends_with('/') {
                 return Err(BuildError::InvalidPath(path));
             }
             if hub.policy().is_some() && authenticator.is_none() {
                 return Err(BuildError::NoAuthentication(path));
             }
+            if options.transports.is_empty() {
+                return Err(BuildError::NoTransports(path));
+            }
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
+                options,
                 registry: Registry::default(),
                 stats: HubStats::default(),
                 events: events.clone(),
@@ -178,7 +190,9 @@ impl ServerHandle {
         let hub = self.shared.hubs.get(&path.to_lowercase())?;
         let id = random_id().ok().filter(|_| !self.shared.shutdown.has_begun())?;
         let permit = self.shared.admission.admit(principal.user_id()).ok()?;
-        let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), Arc::new(principal));
+        let session = self.shared.settings.sessions.websocket.clone();
+        let identity = Identity::new(principal);
+        let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), identity, session);
         Some(async move {
             task.run().await;
             drop(permit);

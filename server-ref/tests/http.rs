@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use hubwire_server::testing::TestServer;
-use hubwire_server::{BuildError, Config, Hub, HubError, Policy, Server};
+use hubwire_server::{BuildError, Config, Hub, HubError, HubOptions, Policy, Server, TransportKind};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use support::{KEY, Socket, config, http, negotiate, start, start_with, token, user};
@@ -50,7 +50,11 @@ async fn negotiation_in_both_versions() {
     assert_eq!(response["negotiateVersion"], 1);
     assert_eq!(
         response["availableTransports"],
-        json!([{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}])
+        json!([
+            {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]},
+            {"transport": "ServerSentEvents", "transferFormats": ["Text"]},
+            {"transport": "LongPolling", "transferFormats": ["Text", "Binary"]}
+        ])
     );
     assert!(!response.contains_key("useStatefulReconnect"));
     // Higher versions get the highest there is; without one it is version 0, whose id is also the key.
@@ -81,9 +85,16 @@ async fn negotiation_in_both_versions() {
 
 #[tokio::test]
 async fn other_requests_get_the_official_answers() {
-    let server = start(PATH, open()).await;
+    let options = HubOptions { transports: vec![TransportKind::WebSockets], ..HubOptions::default() };
+    let server = Server::builder().config(config()).hub_with(PATH, open(), options).build().unwrap();
+    let server = TestServer::start(server).await.unwrap();
     let response = negotiate(&server, &format!("{PATH}?negotiateVersion=1")).await;
+    assert_eq!(
+        response["availableTransports"],
+        json!([{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}])
+    );
     let id = response["connectionToken"].as_str().unwrap();
+    let _socket = Socket::connect(&server, &format!("{PATH}?id={id}")).await;
     let get = |headers: &str, query: &str| format!("GET {PATH}{query} HTTP/1.1\r\naccept: {headers}\r\n\r\n");
     let known = format!("?id={id}");
     for (request, status, body) in [

@@ -29,6 +29,11 @@ pub struct Config {
     pub request_timeout: Duration,
     /// The longest time to wait for the transport to close in order. 5 s.
     pub close_timeout: Duration,
+    /// Ask for stateful reconnect, with room for that many bytes of messages that the server has not acknowledged.
+    /// Off unless set; 100,000 in the official clients. New calls wait while the room is used up.
+    pub stateful_reconnect: Option<usize>,
+    /// Refresh the access token in place before it expires, where the server supports that.
+    pub token_refresh: bool,
     /// How many redirects of the negotiation are followed. 100.
     pub max_redirects: u32,
     /// How many calls may wait for their end at one time. 65,536.
@@ -43,7 +48,7 @@ impl Config {
         Self {
             url: url.into(),
             encoding: Encoding::Json,
-            transports: vec![Transport::WebSockets],
+            transports: Transport::ALL.to_vec(),
             skip_negotiation: false,
             has_token_factory: false,
             keep_alive_interval: Duration::from_secs(15),
@@ -51,6 +56,8 @@ impl Config {
             handshake_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
+            stateful_reconnect: None,
+            token_refresh: false,
             max_redirects: 100,
             max_pending_calls: 65_536,
             max_pending_replies: 1_024,

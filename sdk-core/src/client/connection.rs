@@ -6,17 +6,26 @@
 //!       |           |   redirect     next transport       |             |
 //!       '-----------'-----------'----------'--------------'- Closing <--'
 //! ```
+//! With stateful reconnect a lost link leads from Connected to Resuming, once, and from there back to Connected or to
+//! Disconnected; the application sees nothing of it but [`Event::Resumed`].
+//!
 //! Every arrow back to Disconnected carries its cause. Once a link is shut, input of it is ignored.
+
+use std::time::Duration;
 
 use super::io::{Event, HttpRequest, LinkId, LinkRequest, Output, RequestFailure, RequestId};
 use super::state::{Cause, ConnectionState};
+use super::stateful::Stateful;
 use super::timers::Timer;
 use super::{Client, Misuse, url};
 use crate::protocol::{
     self, Close, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse, Negotiated,
-    ProtocolError, Redirect, Transport,
+    OpaquePayload, ProtocolError, Redirect, Transport,
 };
 use crate::{Error, ErrorKind};
+
+/// How long to wait after a refresh that failed.
+const REFRESH_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the connection waits for.
 #[derive(Debug)]
@@ -36,21 +45,53 @@ pub(super) enum Phase {
     Opening {
         link: LinkId,
         transport: Transport,
-        connection_id: Option<String>,
+        negotiated: Option<Negotiated>,
         attempt: Attempt,
     },
     /// The handshake response.
     Handshaking {
         link: LinkId,
-        connection_id: Option<String>,
+        negotiated: Option<Negotiated>,
     },
     Connected {
         link: LinkId,
+    },
+    /// Another transport for the same connection, after the link was lost with that error.
+    Resuming {
+        step: ResumeStep,
+        lost: Error,
     },
     /// The transport to close, after `Stop`.
     Closing {
         link: LinkId,
     },
+}
+
+/// How far a lost link is replaced.
+#[derive(Debug)]
+pub(super) enum ResumeStep {
+    Token(RequestId),
+    Opening(LinkId),
+}
+
+/// What is known of a connection once it is established.
+#[derive(Debug, Default)]
+pub(super) struct Established {
+    /// The transport shows by itself that the server is there: neither pings nor timeouts.
+    pub(super) inherent_keep_alive: bool,
+    /// To open another transport for the same connection.
+    url: String,
+    /// The token that replaced the application's, after a redirect.
+    redirect_token: Option<String>,
+    /// The secret id of the connection.
+    id: String,
+}
+
+/// How far the access token is refreshed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refreshing {
+    Token(RequestId),
+    Posted(RequestId),
 }
 
 /// What is known of one start, from the token to the handshake.
@@ -59,6 +100,8 @@ pub(super) struct Attempt {
     /// Where to negotiate: the configured address, or where the server redirected to.
     url: String,
     token: Option<String>,
+    /// The token is the server's, from a redirect.
+    redirect_token: bool,
     redirects: u32,
     /// The transports that failed to open, with the reason.
     failed: Vec<(Transport, Error)>,
@@ -72,7 +115,7 @@ impl Phase {
             | Self::Negotiating { .. }
             | Self::Opening { .. }
             | Self::Handshaking { .. } => ConnectionState::Connecting,
-            Self::Connected { .. } => ConnectionState::Connected,
+            Self::Connected { .. } | Self::Resuming { .. } => ConnectionState::Connected,
             Self::Closing { .. } => ConnectionState::Disconnecting,
         }
     }
@@ -90,13 +133,16 @@ impl Phase {
             Self::Opening { link, .. }
             | Self::Handshaking { link, .. }
             | Self::Connected { link }
+            | Self::Resuming { step: ResumeStep::Opening(link), .. }
             | Self::Closing { link } => Some(*link),
-            Self::Disconnected | Self::Token { .. } | Self::Negotiating { .. } => None,
+            Self::Disconnected | Self::Token { .. } | Self::Negotiating { .. } | Self::Resuming { .. } => {
+                None
+            }
         }
     }
 }
 
-impl<P> Client<P> {
+impl<P: OpaquePayload> Client<P> {
     pub(super) fn start(&mut self) -> Result<(), Misuse> {
         if !matches!(self.phase, Phase::Disconnected) {
             return Err(Misuse::NotDisconnected(self.state()));
@@ -128,31 +174,34 @@ impl<P> Client<P> {
                 self.end_calls(None);
                 self.change_state(ConnectionState::Disconnecting, Cause::Requested);
             }
-            Phase::Token { .. }
-            | Phase::Negotiating { .. }
-            | Phase::Opening { .. }
-            | Phase::Handshaking { .. } => {
-                self.disconnect(Cause::Requested);
-            }
+            _ => self.disconnect(Cause::Requested),
         }
     }
 
     pub(super) fn handle_token(&mut self, answered: RequestId, token: Result<Option<String>, String>) {
-        let Phase::Token { request, attempt } = &mut self.phase else { return };
-        if *request != answered {
-            return;
-        }
-        match token {
-            Ok(token) => {
-                let attempt = Attempt { token, ..std::mem::take(attempt) };
-                self.begin(attempt);
+        let token = token.map_err(|reason| {
+            Error::new(ErrorKind::Refused, format!("The access token factory failed: {reason}"))
+        });
+        match &mut self.phase {
+            Phase::Token { request, attempt } if *request == answered => match token {
+                Ok(token) => {
+                    let attempt = Attempt { token, ..std::mem::take(attempt) };
+                    self.begin(attempt);
+                }
+                Err(error) => self.fail(error),
+            },
+            Phase::Resuming { step: ResumeStep::Token(request), lost } if *request == answered => {
+                let lost = lost.clone();
+                match token {
+                    Ok(token) => self.open_again(token, lost),
+                    Err(_) => self.fail(lost),
+                }
             }
-            Err(reason) => {
-                self.fail(Error::new(
-                    ErrorKind::Refused,
-                    format!("The access token factory failed: {reason}"),
-                ));
-            }
+            Phase::Connected { .. } if self.refreshing == Some(Refreshing::Token(answered)) => match token {
+                Ok(token) => self.post_refresh(token),
+                Err(error) => self.refresh_failed(error),
+            },
+            _ => {}
         }
     }
 
@@ -167,7 +216,10 @@ impl<P> Client<P> {
 
     fn negotiate(&mut self, attempt: Attempt) {
         let request = self.take_request();
-        let http = HttpRequest { url: url::negotiate(&attempt.url), token: attempt.token.clone() };
+        let http = HttpRequest {
+            url: url::negotiate(&attempt.url, self.config.stateful_reconnect.is_some()),
+            token: attempt.token.clone(),
+        };
         self.out.push_back(Output::Negotiate(request, http));
         self.phase = Phase::Negotiating { request, attempt };
     }
@@ -193,6 +245,7 @@ impl<P> Client<P> {
                 attempt.url = url;
                 if access_token.is_some() {
                     attempt.token = access_token;
+                    attempt.redirect_token = true;
                 }
                 self.negotiate(attempt);
             }
@@ -206,7 +259,7 @@ impl<P> Client<P> {
 
     /// Takes the first transport, in the server's order, that both ends can use and that has not failed.
     fn choose_transport(&mut self, attempt: Attempt, negotiated: Negotiated) {
-        if negotiated.stateful_reconnect {
+        if negotiated.stateful_reconnect && self.config.stateful_reconnect.is_none() {
             let text = "Client didn't negotiate Stateful Reconnect but the server did.";
             return self.fail(Error::new(ErrorKind::Protocol, text));
         }
@@ -246,24 +299,82 @@ impl<P> Client<P> {
             Some(negotiated) => url::connect(&attempt.url, negotiated.transport_id()),
             None => attempt.url.clone(),
         };
-        self.out.push_back(Output::Open(link, LinkRequest { transport, url, token: attempt.token.clone() }));
+        self.established = Established {
+            inherent_keep_alive: transport == Transport::LongPolling,
+            url: url.clone(),
+            redirect_token: attempt.token.clone().filter(|_| attempt.redirect_token),
+            id: negotiated
+                .as_ref()
+                .map(|negotiated| negotiated.transport_id().to_owned())
+                .unwrap_or_default(),
+        };
+        // Only a WebSocket can be replaced by another.
+        let negotiated = negotiated.map(|negotiated| Negotiated {
+            stateful_reconnect: negotiated.stateful_reconnect && transport == Transport::WebSockets,
+            ..negotiated
+        });
+        let token = attempt.token.clone();
+        self.out.push_back(Output::Open(link, LinkRequest { transport, url, token, resumes: false }));
         self.timers.stop_all();
         self.timers.set(Timer::Open, self.now + self.config.request_timeout);
-        let connection_id = negotiated.map(|negotiated| negotiated.connection_id);
-        self.phase = Phase::Opening { link, transport, connection_id, attempt };
+        self.phase = Phase::Opening { link, transport, negotiated, attempt };
     }
 
     pub(super) fn handle_opened(&mut self, opened: LinkId) {
-        let Phase::Opening { link, connection_id, .. } = &mut self.phase else { return };
-        if *link != opened {
-            return;
+        match &mut self.phase {
+            Phase::Opening { link, negotiated, .. } if *link == opened => {
+                let negotiated = negotiated.take();
+                let stateful = negotiated.as_ref().is_some_and(|negotiated| negotiated.stateful_reconnect);
+                let version = if stateful { protocol::VERSION_STATEFUL } else { protocol::VERSION };
+                let request = HandshakeRequest { encoding: self.config.encoding, version };
+                self.out.push_back(Output::Handshake(opened, request));
+                self.timers.stop_all();
+                self.timers.set(Timer::Handshake, self.now + self.config.handshake_timeout);
+                self.phase = Phase::Handshaking { link: opened, negotiated };
+            }
+            Phase::Resuming { step: ResumeStep::Opening(link), .. } if *link == opened => {
+                self.resumed(opened)
+            }
+            _ => {}
         }
-        let connection_id = connection_id.take();
-        let request = HandshakeRequest { encoding: self.config.encoding, version: protocol::VERSION };
-        self.out.push_back(Output::Handshake(opened, request));
+    }
+
+    /// The link was lost in a way that another one may repair: nobody said goodbye.
+    fn resume(&mut self, lost: Error) {
         self.timers.stop_all();
-        self.timers.set(Timer::Handshake, self.now + self.config.handshake_timeout);
-        self.phase = Phase::Handshaking { link: opened, connection_id };
+        self.refreshing = None;
+        if self.stateful.as_mut().is_none_or(|stateful| !stateful.may_resume()) {
+            return self.fail(lost);
+        }
+        match self.established.redirect_token.clone() {
+            None if self.config.has_token_factory => {
+                let request = self.take_request();
+                self.out.push_back(Output::Token(request));
+                self.phase = Phase::Resuming { step: ResumeStep::Token(request), lost };
+            }
+            token => self.open_again(token, lost),
+        }
+    }
+
+    fn open_again(&mut self, token: Option<String>, lost: Error) {
+        self.last_link += 1;
+        let link = LinkId(self.last_link);
+        let url = self.established.url.clone();
+        let request = LinkRequest { transport: Transport::WebSockets, url, token, resumes: true };
+        self.out.push_back(Output::Open(link, request));
+        self.timers.stop_all();
+        self.timers.set(Timer::Open, self.now + self.config.request_timeout);
+        self.phase = Phase::Resuming { step: ResumeStep::Opening(link), lost };
+    }
+
+    fn resumed(&mut self, link: LinkId) {
+        self.timers.stop_all();
+        self.phase = Phase::Connected { link };
+        self.heard();
+        self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
+        let messages = self.stateful.as_mut().map(Stateful::resume).unwrap_or_default();
+        self.out.extend(messages.into_iter().map(|message| Output::Transmit(link, message)));
+        self.event(Event::Resumed);
     }
 
     pub(super) fn handle_handshake(
@@ -271,18 +382,24 @@ impl<P> Client<P> {
         answered: LinkId,
         response: Result<HandshakeResponse, ProtocolError>,
     ) {
-        let Phase::Handshaking { link, connection_id } = &mut self.phase else { return };
+        let Phase::Handshaking { link, negotiated } = &mut self.phase else { return };
         if *link != answered {
             return;
         }
         match response {
             Ok(HandshakeResponse { error: None }) => {
-                let connection_id = connection_id.take();
+                let negotiated = negotiated.take().unwrap_or_default();
+                let limit = self.config.stateful_reconnect.filter(|_| negotiated.stateful_reconnect);
+                self.stateful = limit.map(Stateful::new);
                 self.timers.stop_all();
-                self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
                 self.phase = Phase::Connected { link: answered };
-                // At once, so that the server's timeout has something to run from.
-                self.transmit(answered, HubMessage::Ping);
+                self.heard();
+                if !self.established.inherent_keep_alive {
+                    // At once, so that the server's timeout has something to run from.
+                    self.send(HubMessage::Ping);
+                }
+                self.schedule_refresh(negotiated.token_lifetime_seconds);
+                let connection_id = Some(negotiated.connection_id).filter(|id| !id.is_empty());
                 self.change_state(ConnectionState::Connected, Cause::Established { connection_id });
             }
             Ok(HandshakeResponse { error: Some(text) }) => {
@@ -314,6 +431,7 @@ impl<P> Client<P> {
         if self.phase.link() != Some(closed) {
             return;
         }
+        let orderly = result.is_ok();
         let error = match result {
             Ok(()) => Error::new(ErrorKind::Network, "The server closed the transport."),
             Err(failure) => failure.into_error(),
@@ -333,35 +451,110 @@ impl<P> Client<P> {
                 self.timers.stop_all();
                 self.change_state(ConnectionState::Disconnected, Cause::Requested);
             }
-            _ => {
-                self.timers.stop_all();
-                self.end_calls(Some(&error));
-                self.change_state(ConnectionState::Disconnected, Cause::Failed(error));
+            // A transport that the server closed in order is not to be replaced.
+            Phase::Connected { .. }
+                if self.stateful.is_some() && !orderly && error.kind() == ErrorKind::Network =>
+            {
+                self.resume(error);
             }
+            Phase::Resuming { lost, .. } => self.fail(lost),
+            _ => self.fail(error),
         }
+    }
+
+    /// The server said how long the token is valid.
+    fn schedule_refresh(&mut self, lifetime_seconds: Option<u64>) {
+        const MARGIN: u64 = 5 * 60;
+        self.timers.stop(Timer::Refresh);
+        let wanted =
+            self.config.token_refresh && self.config.has_token_factory && !self.established.id.is_empty();
+        if let Some(lifetime) = lifetime_seconds.filter(|lifetime| wanted && *lifetime > 0) {
+            let after = if lifetime < 2 * MARGIN { lifetime / 2 } else { lifetime - MARGIN };
+            self.timers.set(Timer::Refresh, self.now + Duration::from_secs(after.max(1)));
+        }
+    }
+
+    fn post_refresh(&mut self, token: Option<String>) {
+        let request = self.next_request();
+        self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+        // The application's own endpoint, even after a redirect.
+        let url = url::refresh(&self.config.url, &self.established.id);
+        self.out.push_back(Output::Refresh(request, HttpRequest { url, token }));
+        self.refreshing = Some(Refreshing::Posted(request));
+    }
+
+    pub(super) fn handle_refreshed(
+        &mut self,
+        answered: RequestId,
+        result: Result<Option<u64>, RequestFailure>,
+    ) {
+        if self.refreshing != Some(Refreshing::Posted(answered)) {
+            return;
+        }
+        match result {
+            Ok(lifetime) => {
+                self.refreshing = None;
+                self.timers.stop(Timer::Request);
+                self.schedule_refresh(lifetime);
+                self.event(Event::TokenRefreshed(Ok(())));
+            }
+            Err(failure) => self.refresh_failed(failure.into_error()),
+        }
+    }
+
+    /// Tried again later: the token may still be valid for minutes.
+    fn refresh_failed(&mut self, error: Error) {
+        self.refreshing = None;
+        self.timers.stop(Timer::Request);
+        self.timers.set(Timer::Refresh, self.now + REFRESH_AGAIN);
+        self.event(Event::TokenRefreshed(Err(error)));
     }
 
     pub(super) fn handle_timer(&mut self, timer: Timer) {
         let text = match timer {
-            Timer::KeepAlive => {
-                if let Some(link) = self.phase.connected() {
-                    self.transmit(link, HubMessage::Ping);
+            Timer::KeepAlive => return self.send(HubMessage::Ping),
+            Timer::Acknowledge => {
+                if let Some(message) = self.stateful.as_mut().and_then(Stateful::acknowledgement) {
+                    self.send(message);
                 }
+                return;
+            }
+            Timer::Refresh => {
+                let request = self.next_request();
+                self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+                self.out.push_back(Output::Token(request));
+                self.refreshing = Some(Refreshing::Token(request));
                 return;
             }
             // The transport does not close: leave it behind.
             Timer::Close => return self.disconnect(Cause::Requested),
-            Timer::ServerTimeout => "Server timeout elapsed without receiving a message from the server.",
+            Timer::ServerTimeout => {
+                let text = "Server timeout elapsed without receiving a message from the server.";
+                let error = Error::new(ErrorKind::Timeout, text);
+                if let (Some(link), true) = (self.phase.connected(), self.stateful.is_some()) {
+                    self.out.push_back(Output::Abandon(link));
+                    return self.resume(error);
+                }
+                return self.fail(error);
+            }
             Timer::Handshake => "The server did not answer the handshake in time.",
             Timer::Open => {
-                if let Phase::Opening { link, .. } = self.phase {
-                    self.out.push_back(Output::Shut(link));
+                if let Some(link) = self.phase.link() {
+                    self.out.push_back(Output::Abandon(link));
                     let error = RequestFailure::Network("the transport did not open in time".into());
                     self.handle_closed(link, Err(error));
                 }
                 return;
             }
-            Timer::Request => match self.phase {
+            Timer::Request if self.refreshing.is_some() => {
+                let text = "The access token could not be refreshed in time.";
+                return self.refresh_failed(Error::new(ErrorKind::Timeout, text));
+            }
+            Timer::Request => match &self.phase {
+                Phase::Resuming { lost, .. } => {
+                    let lost = lost.clone();
+                    return self.fail(lost);
+                }
                 Phase::Token { .. } => "The access token factory did not answer in time.",
                 _ => "The server did not answer the negotiation in time.",
             },
@@ -369,7 +562,7 @@ impl<P> Client<P> {
         self.fail(Error::new(ErrorKind::Timeout, text));
     }
 
-    fn fail(&mut self, error: Error) {
+    pub(super) fn fail(&mut self, error: Error) {
         self.disconnect(Cause::Failed(error));
     }
 
@@ -377,7 +570,11 @@ impl<P> Client<P> {
     fn disconnect(&mut self, cause: Cause) {
         self.timers.stop_all();
         if let Some(link) = self.phase.link() {
-            self.out.push_back(Output::Shut(link));
+            self.out.push_back(match self.phase {
+                // It was shut already, and does not close.
+                Phase::Closing { .. } => Output::Abandon(link),
+                _ => Output::Shut(link),
+            });
         }
         self.phase = Phase::Disconnected;
         self.end_calls(match &cause {
@@ -388,6 +585,8 @@ impl<P> Client<P> {
     }
 
     fn end_calls(&mut self, reason: Option<&Error>) {
+        self.stateful = None;
+        self.refreshing = None;
         self.replies.clear();
         let mut events = Vec::new();
         self.calls.lose_all(reason, &mut events);
@@ -399,9 +598,13 @@ impl<P> Client<P> {
     }
 
     fn take_request(&mut self) -> RequestId {
-        self.last_request += 1;
         self.timers.stop_all();
         self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+        self.next_request()
+    }
+
+    const fn next_request(&mut self) -> RequestId {
+        self.last_request += 1;
         RequestId(self.last_request)
     }
 }

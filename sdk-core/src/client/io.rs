@@ -49,6 +49,8 @@ pub enum Input<P> {
     Token(RequestId, Result<Option<String>, String>),
     /// The answer to [`Output::Negotiate`].
     Negotiated(RequestId, Result<NegotiateResponse, RequestFailure>),
+    /// The answer to [`Output::Refresh`]: how long the token is valid now, in seconds, if the server says so.
+    Refreshed(RequestId, Result<Option<u64>, RequestFailure>),
     /// The transport is open: bytes can be sent.
     Opened(LinkId),
     /// The first record of the transport, read as a handshake response.
@@ -149,15 +151,19 @@ pub enum Output<P> {
     Token(RequestId),
     /// `POST` with an empty body and answer with [`Input::Negotiated`].
     Negotiate(RequestId, HttpRequest),
+    /// `POST` with an empty body and the new token, and answer with [`Input::Refreshed`].
+    Refresh(RequestId, HttpRequest),
     /// Open a transport and answer with [`Input::Opened`] or [`Input::Closed`].
     Open(LinkId, LinkRequest),
     /// Send the handshake; what comes next on that link is its response.
     Handshake(LinkId, HandshakeRequest),
     /// Send a message.
     Transmit(LinkId, HubMessage<P>),
-    /// Close the transport after what was sent before, and answer with [`Input::Closed`] when that is done. Said a
-    /// second time for a link that does not close: let go of it.
+    /// Close the transport in order, after what was sent before, and answer with [`Input::Closed`] when that is done.
     Shut(LinkId),
+    /// Let go of the transport at once and without a close handshake: it does not answer. To a server a close handshake
+    /// would mean that the connection is not to be resumed.
+    Abandon(LinkId),
     /// Something the application should know.
     Event(Event<P>),
     /// Nothing more to do until input comes or this time is reached. The last output of every drain.
@@ -182,6 +188,8 @@ pub struct LinkRequest {
     pub url: String,
     /// The access token; a header where the platform allows one, else the query parameter `access_token`.
     pub token: Option<String>,
+    /// It takes over from a transport that was lost (stateful reconnect): no handshake comes, only messages.
+    pub resumes: bool,
 }
 
 /// Why a request or a transport failed.
@@ -254,4 +262,8 @@ pub enum Event<P> {
     },
     /// Nobody reads that upload any more: stop producing items.
     UploadStopped(UploadId),
+    /// A transport that was lost was replaced by another, with nothing missing (stateful reconnect).
+    Resumed,
+    /// The access token was refreshed in place, or could not be; the connection goes on until the server ends it.
+    TokenRefreshed(Result<(), Error>),
 }

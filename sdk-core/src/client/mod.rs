@@ -15,9 +15,11 @@
 //! ```
 //! use hubwire::client::{Client, Command, Config, Input, Output};
 //! use hubwire::Time;
+//! use hubwire::protocol::Transport;
 //!
 //! // The payload may be anything; this client carries numbers.
 //! let mut config = Config::new("http://localhost/hubs/chat");
+//! config.transports = vec![Transport::WebSockets];
 //! config.skip_negotiation = true;
 //! let mut client = Client::<u32>::new(config);
 //! client.handle(Time::ZERO, Input::Command(Command::Start))?;
@@ -40,11 +42,13 @@ mod connection;
 mod io;
 mod replies;
 mod state;
+mod stateful;
 mod timers;
 mod url;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 pub use config::Config;
 pub use io::{
@@ -54,16 +58,20 @@ pub use io::{
 pub use state::{Cause, ConnectionState};
 
 use crate::protocol::{
-    Call, CancelInvocation, Completion, HubMessage, Invocation, Outcome, StreamInvocation, StreamItem,
+    Call, CancelInvocation, Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation,
+    StreamItem,
 };
 use crate::{Error, ErrorKind, Time};
 use calls::{CallKind, Calls};
-use connection::Phase;
+use connection::{Established, Phase, Refreshing};
 use replies::Replies;
+use stateful::{Stateful, Verdict};
 use timers::{Timer, Timers};
 
 /// The official clients' text.
 const NOT_CONNECTED: &str = "Cannot send data if the connection is not in the 'Connected' State.";
+/// How long acknowledgements are collected (stateful reconnect).
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_secs(1);
 /// What .NET clients say when the caller of an upload goes away.
 const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
 
@@ -72,6 +80,9 @@ const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
 pub struct Client<P> {
     config: Config,
     phase: Phase,
+    established: Established,
+    stateful: Option<Stateful<P>>,
+    refreshing: Option<Refreshing>,
     timers: Timers,
     calls: Calls,
     replies: Replies,
@@ -81,12 +92,15 @@ pub struct Client<P> {
     last_request: u64,
 }
 
-impl<P> Client<P> {
+impl<P: OpaquePayload> Client<P> {
     /// A client that is not connected.
     pub fn new(config: Config) -> Self {
         Self {
             config,
             phase: Phase::Disconnected,
+            established: Established::default(),
+            stateful: None,
+            refreshing: None,
             timers: Timers::default(),
             calls: Calls::default(),
             replies: Replies::default(),
@@ -111,12 +125,13 @@ impl<P> Client<P> {
         match input {
             Input::Command(command) => return self.handle_command(command),
             Input::Token(request, token) => self.handle_token(request, token),
+            Input::Refreshed(request, result) => self.handle_refreshed(request, result),
             Input::Negotiated(request, response) => self.handle_negotiated(request, response),
             Input::Opened(link) => self.handle_opened(link),
             Input::Handshake(link, response) => self.handle_handshake(link, response),
             Input::Message(link, message) if self.phase.connected() == Some(link) => {
-                self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
-                self.handle_message(link, message);
+                self.heard();
+                self.handle_counted(message);
             }
             Input::Message(..) => {}
             Input::Malformed(link, error) => self.handle_malformed(link, error),
@@ -124,7 +139,7 @@ impl<P> Client<P> {
             Input::Paused => self.timers.stop(Timer::ServerTimeout),
             Input::Resumed => {
                 if self.phase.connected().is_some() {
-                    self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
+                    self.heard();
                 }
             }
             Input::Tick => {}
@@ -146,11 +161,11 @@ impl<P> Client<P> {
             Command::Stop => self.stop(),
             Command::Send { call, target, arguments, uploads } => {
                 self.check_ids(call, &uploads)?;
-                match self.link_for_call() {
-                    Ok(link) => {
+                match self.check_call() {
+                    Ok(()) => {
                         let call_message = self.call_message(target, arguments, &uploads);
                         let message = Invocation { invocation_id: None, call: call_message };
-                        self.transmit(link, HubMessage::Invocation(message));
+                        self.send(HubMessage::Invocation(message));
                         self.event(Event::Completed { call, result: Ok(None) });
                     }
                     Err(error) => self.refuse(call, uploads, error),
@@ -158,51 +173,48 @@ impl<P> Client<P> {
             }
             Command::Invoke { call, target, arguments, uploads } => {
                 self.check_ids(call, &uploads)?;
-                match self.link_for_call() {
-                    Ok(link) => {
+                match self.check_call() {
+                    Ok(()) => {
                         let call_message = self.call_message(target, arguments, &uploads);
                         let invocation_id = Some(self.calls.open(call, CallKind::Invoke, uploads));
                         let message = Invocation { invocation_id, call: call_message };
-                        self.transmit(link, HubMessage::Invocation(message));
+                        self.send(HubMessage::Invocation(message));
                     }
                     Err(error) => self.refuse(call, uploads, error),
                 }
             }
             Command::Stream { call, target, arguments, uploads } => {
                 self.check_ids(call, &uploads)?;
-                match self.link_for_call() {
-                    Ok(link) => {
+                match self.check_call() {
+                    Ok(()) => {
                         let call_message = self.call_message(target, arguments, &uploads);
                         let invocation_id = self.calls.open(call, CallKind::Stream, uploads);
                         let message = StreamInvocation { invocation_id, call: call_message };
-                        self.transmit(link, HubMessage::StreamInvocation(message));
+                        self.send(HubMessage::StreamInvocation(message));
                     }
                     Err(error) => self.refuse(call, uploads, error),
                 }
             }
             Command::Item { upload, item } => {
-                if let (Some(link), Some(invocation_id)) = (self.phase.connected(), self.calls.upload(upload))
-                {
+                if let Some(invocation_id) = self.calls.upload(upload) {
                     let item = StreamItem { headers: Vec::new(), invocation_id, item };
-                    self.transmit(link, HubMessage::StreamItem(item));
+                    self.send(HubMessage::StreamItem(item));
                 }
             }
             Command::EndUpload { upload, error } => {
-                let id = self.calls.close_upload(upload);
-                if let (Some(link), Some(id)) = (self.phase.connected(), id) {
+                if let Some(id) = self.calls.close_upload(upload) {
                     let outcome = match error {
                         None => Outcome::Void,
                         Some(text) if text.is_empty() => Outcome::Error("The upload failed.".into()),
                         Some(text) => Outcome::Error(text.into()),
                     };
-                    self.transmit(link, HubMessage::Completion(Completion::new(id, outcome)));
+                    self.send(HubMessage::Completion(Completion::new(id, outcome)));
                 }
             }
             Command::Cancel(call) => self.cancel(call),
             Command::Reply(reply, answer) => {
-                let completion = self.replies.answer(reply, answer);
-                if let (Some(link), Some(completion)) = (self.phase.connected(), completion) {
-                    self.transmit(link, HubMessage::Completion(completion));
+                if let Some(completion) = self.replies.answer(reply, answer) {
+                    self.send(HubMessage::Completion(completion));
                 }
             }
         }
@@ -221,14 +233,21 @@ impl<P> Client<P> {
         Ok(())
     }
 
-    /// The link a new call can go out on.
-    fn link_for_call(&self) -> Result<LinkId, Error> {
-        let link = self.phase.connected().ok_or_else(|| Error::new(ErrorKind::Misuse, NOT_CONNECTED))?;
+    /// Whether new calls should be made now. While it says no, the server has fallen behind with acknowledging what it
+    /// got (stateful reconnect), and callers should wait.
+    pub fn wants_calls(&self) -> bool {
+        !self.stateful.as_ref().is_some_and(Stateful::is_full)
+    }
+
+    fn check_call(&self) -> Result<(), Error> {
+        if self.state() != ConnectionState::Connected {
+            return Err(Error::new(ErrorKind::Misuse, NOT_CONNECTED));
+        }
         let limit = self.config.max_pending_calls;
         if self.calls.len() >= limit {
             return Err(Error::new(ErrorKind::Overflow, format!("{limit} calls are waiting already")));
         }
-        Ok(link)
+        Ok(())
     }
 
     fn refuse(&mut self, call: CallId, uploads: Vec<UploadId>, error: Error) {
@@ -249,23 +268,37 @@ impl<P> Client<P> {
 
     fn cancel(&mut self, call: CallId) {
         let Some((id, uploads)) = self.calls.cancel(call) else { return };
-        let link = self.phase.connected();
         for (upload, upload_id) in uploads {
-            if let Some(link) = link {
-                // Else the server would wait for the rest of the stream.
-                let outcome = Outcome::Error(UPLOAD_CANCELLED.into());
-                self.transmit(link, HubMessage::Completion(Completion::new(upload_id, outcome)));
-            }
+            // Else the server would wait for the rest of the stream.
+            let outcome = Outcome::Error(UPLOAD_CANCELLED.into());
+            self.send(HubMessage::Completion(Completion::new(upload_id, outcome)));
             self.event(Event::UploadStopped(upload));
         }
-        if let Some(link) = link {
-            self.transmit(link, HubMessage::CancelInvocation(CancelInvocation::new(id)));
-        }
+        self.send(HubMessage::CancelInvocation(CancelInvocation::new(id)));
         let error = Error::new(ErrorKind::Cancelled, "The call was cancelled.");
         self.event(Event::Completed { call, result: Err(error) });
     }
 
-    fn handle_message(&mut self, link: LinkId, message: HubMessage<P>) {
+    /// With stateful reconnect every message is counted before it is handled.
+    fn handle_counted(&mut self, message: HubMessage<P>) {
+        let verdict = match &mut self.stateful {
+            None => Verdict::Handle,
+            Some(stateful) => match stateful.receive(&message) {
+                Ok(verdict) => verdict,
+                Err(error) => return self.fail(error.into()),
+            },
+        };
+        if matches!(verdict, Verdict::HandleAndAcknowledge | Verdict::DropAndAcknowledge)
+            && !self.timers.is_set(Timer::Acknowledge)
+        {
+            self.timers.set(Timer::Acknowledge, self.now + ACKNOWLEDGE_AFTER);
+        }
+        if matches!(verdict, Verdict::Handle | Verdict::HandleAndAcknowledge) {
+            self.handle_message(message);
+        }
+    }
+
+    fn handle_message(&mut self, message: HubMessage<P>) {
         let mut events = Vec::new();
         match message {
             HubMessage::Invocation(Invocation { invocation_id: None, call }) => {
@@ -278,7 +311,7 @@ impl<P> Client<P> {
             HubMessage::Invocation(Invocation { invocation_id: Some(id), call }) => {
                 if self.replies.len() >= self.config.max_pending_replies {
                     let outcome = Outcome::Error("The client has too many calls to answer.".into());
-                    self.transmit(link, HubMessage::Completion(Completion::new(id, outcome)));
+                    self.send(HubMessage::Completion(Completion::new(id, outcome)));
                 } else {
                     let reply = Some(self.replies.open(id));
                     events.push(Event::Invocation { target: call.target, arguments: call.arguments, reply });
@@ -287,7 +320,7 @@ impl<P> Client<P> {
             // Clients have no streaming methods, but the caller must not wait for ever.
             HubMessage::StreamInvocation(StreamInvocation { invocation_id, .. }) => {
                 let outcome = Outcome::Error("Clients do not stream results.".into());
-                self.transmit(link, HubMessage::Completion(Completion::new(invocation_id, outcome)));
+                self.send(HubMessage::Completion(Completion::new(invocation_id, outcome)));
             }
             HubMessage::StreamItem(item) => self.calls.item(&item.invocation_id, item.item, &mut events),
             HubMessage::Completion(completion) => self.calls.complete(completion, &mut events),
@@ -301,9 +334,28 @@ impl<P> Client<P> {
         self.out.extend(events.into_iter().map(Output::Event));
     }
 
-    fn transmit(&mut self, link: LinkId, message: HubMessage<P>) {
-        self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
-        self.out.push_back(Output::Transmit(link, message));
+    /// Sends a message on the link, and keeps it if it may have to be sent again. Does nothing without a connection.
+    fn send(&mut self, message: HubMessage<P>) {
+        if self.state() != ConnectionState::Connected {
+            return;
+        }
+        if let Some(stateful) = &mut self.stateful {
+            stateful.keep(&message);
+        }
+        // While a lost link is being replaced what counts waits in the buffer, and the rest is not worth sending later.
+        if let Some(link) = self.phase.connected() {
+            if !self.established.inherent_keep_alive {
+                self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
+            }
+            self.out.push_back(Output::Transmit(link, message));
+        }
+    }
+
+    /// Something came from the server.
+    fn heard(&mut self) {
+        if !self.established.inherent_keep_alive {
+            self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
+        }
     }
 
     fn event(&mut self, event: Event<P>) {

@@ -15,10 +15,22 @@ pub(super) enum Timer {
     ServerTimeout,
     /// The transport to close.
     Close,
+    /// The time to acknowledge what came (stateful reconnect).
+    Acknowledge,
+    /// The time to refresh the access token in place.
+    Refresh,
 }
 
-const KINDS: [Timer; 6] =
-    [Timer::Request, Timer::Open, Timer::Handshake, Timer::KeepAlive, Timer::ServerTimeout, Timer::Close];
+const KINDS: [Timer; 8] = [
+    Timer::Request,
+    Timer::Open,
+    Timer::Handshake,
+    Timer::KeepAlive,
+    Timer::ServerTimeout,
+    Timer::Close,
+    Timer::Acknowledge,
+    Timer::Refresh,
+];
 
 /// A fixed table of deadlines.
 #[derive(Debug, Default)]
@@ -27,6 +39,10 @@ pub(super) struct Timers([Option<Time>; KINDS.len()]);
 impl Timers {
     pub(super) const fn set(&mut self, timer: Timer, deadline: Time) {
         self.0[timer as usize] = Some(deadline);
+    }
+
+    pub(super) const fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
     }
 
     pub(super) const fn stop(&mut self, timer: Timer) {

@@ -1,21 +1,36 @@
-//! The three addresses of a connection, as text: a URL library would be most of the browser's wasm.
+//! The addresses of a connection, as text: a URL library would be most of the browser's wasm.
 
 /// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
-pub(super) fn negotiate(base: &str) -> String {
+pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
+    let mut url = below(base, "negotiate");
+    if !has_parameter(base, "negotiateVersion") {
+        url = with_parameter(&url, "negotiateVersion", "1");
+    }
+    if stateful_reconnect && !has_parameter(base, "useStatefulReconnect") {
+        url = with_parameter(&url, "useStatefulReconnect", "true");
+    }
+    url
+}
+
+/// The address to refresh the token of a connection at.
+pub(super) fn refresh(base: &str, id: &str) -> String {
+    with_parameter(&below(base, "refresh"), "id", id)
+}
+
+/// The base with a segment more in its path, and its query.
+fn below(base: &str, segment: &str) -> String {
     let (path, query) = split(base);
     let slash = if path.ends_with('/') { "" } else { "/" };
-    let mut url = format!("{path}{slash}negotiate");
-    if let Some(query) = query {
-        url.push('?');
-        url.push_str(query);
-    }
-    let has_version = query.is_some_and(|query| {
-        query.split('&').any(|pair| {
-            let name = pair.split('=').next().unwrap_or_default();
-            name.eq_ignore_ascii_case("negotiateVersion")
-        })
-    });
-    if has_version { url } else { with_parameter(&url, "negotiateVersion", "1") }
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{path}{slash}{segment}{query}")
+}
+
+/// Whether the caller put that query parameter into the address; servers read names without regard to case.
+fn has_parameter(base: &str, name: &str) -> bool {
+    let (_, query) = split(base);
+    let mut names =
+        query.unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    names.any(|given| given.eq_ignore_ascii_case(name))
 }
 
 /// The address of a transport: the base with the id of the connection.
@@ -65,13 +80,18 @@ mod tests {
             ),
             ("http://h/hub#part", "http://h/hub/negotiate?negotiateVersion=1"),
         ] {
-            assert_eq!(negotiate(base), expected);
+            assert_eq!(negotiate(base, false), expected);
         }
+        assert_eq!(
+            negotiate("http://h/hub", true),
+            "http://h/hub/negotiate?negotiateVersion=1&useStatefulReconnect=true"
+        );
     }
 
     #[test]
     fn connect_appends_the_id() {
         assert_eq!(connect("http://h/hub", "x-_"), "http://h/hub?id=x-_");
         assert_eq!(connect("http://h/hub?a=1#part", "x"), "http://h/hub?a=1&id=x");
+        assert_eq!(refresh("http://h/hub?a=1", "x"), "http://h/hub/refresh?a=1&id=x");
     }
 }

@@ -80,6 +80,26 @@ impl HubConnectionBuilder {
         self
     }
 
+    /// The transports that may be used; all unless set. The server's order decides which is tried first.
+    pub fn transports(mut self, transports: impl Into<Vec<Transport>>) -> Self {
+        self.config.transports = transports.into();
+        self
+    }
+
+    /// Asks for stateful reconnect, with room for that many bytes of messages that the server has not acknowledged;
+    /// the official clients have 100,000. With a server that grants it, a WebSocket that is lost is replaced by another
+    /// and no message is lost or repeated, if that happens within the server's window (usually 15 s).
+    pub const fn stateful_reconnect(mut self, buffer_bytes: usize) -> Self {
+        self.config.stateful_reconnect = Some(buffer_bytes);
+        self
+    }
+
+    /// Refreshes the access token in place before it expires, where the server supports that (.NET 11).
+    pub const fn token_refresh(mut self, refresh: bool) -> Self {
+        self.config.token_refresh = refresh;
+        self
+    }
+
     /// The longest time without sending anything before a ping goes out; 15 s unless set.
     pub const fn keep_alive_interval(mut self, interval: Duration) -> Self {
         self.config.keep_alive_interval = interval;
@@ -160,7 +180,12 @@ impl HubConnectionBuilder {
             None => Arc::new(TcpConnector::new()?),
         };
         let mut config = self.config;
-        config.transports = vec![Transport::WebSockets];
+        if config.skip_negotiation {
+            if !config.transports.contains(&Transport::WebSockets) {
+                return Err(misuse("skip_negotiation needs the transport WebSockets".into()));
+            }
+            config.transports = vec![Transport::WebSockets];
+        }
         Ok(HubConnection::spawn(
             &runtime,
             config,

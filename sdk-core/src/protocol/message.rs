@@ -1,5 +1,25 @@
 use bytestring::ByteString;
 
+/// What the state machines must know of a payload, which they otherwise only move.
+pub trait OpaquePayload: Clone {
+    /// How many bytes it takes on the wire, as far as is known; for limits.
+    fn byte_len(&self) -> usize;
+}
+
+/// A payload that is a bare number, for tests and simulations.
+impl OpaquePayload for u32 {
+    fn byte_len(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// As for `u32`.
+impl OpaquePayload for u8 {
+    fn byte_len(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
 /// One message of the hub protocol, with a payload that this crate moves and never reads.
 ///
 /// `P` is whatever the platform keeps payloads in: a slice of the received bytes, a handle to a JavaScript value, a
@@ -57,6 +77,21 @@ impl<P> HubMessage<P> {
             Self::Completion(Completion { outcome: Outcome::Value(value), .. }) => Some(value),
             _ => None,
         }
+    }
+
+    /// About how many bytes it takes on the wire, for limits: its payload, its texts and some for the envelope.
+    pub fn byte_len(&self) -> usize
+    where
+        P: OpaquePayload,
+    {
+        const ENVELOPE: usize = 64;
+        let texts = match self {
+            Self::Invocation(message) => message.call.target.len(),
+            Self::StreamInvocation(message) => message.call.target.len(),
+            Self::Completion(Completion { outcome: Outcome::Error(error), .. }) => error.len(),
+            _ => 0,
+        };
+        ENVELOPE + texts + self.payload().map_or(0, OpaquePayload::byte_len)
     }
 
     /// Whether stateful reconnect counts the message: types 1 to 5.

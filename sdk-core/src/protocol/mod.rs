@@ -28,8 +28,8 @@ pub use error::ProtocolError;
 pub use handshake::HandshakeRequestError;
 pub use handshake::{HandshakeRequest, HandshakeResponse};
 pub use message::{
-    Call, CancelInvocation, Close, Completion, Headers, HubMessage, Invocation, Outcome, StreamInvocation,
-    StreamItem,
+    Call, CancelInvocation, Close, Completion, Headers, HubMessage, Invocation, OpaquePayload, Outcome,
+    StreamInvocation, StreamItem,
 };
 pub use negotiate::{
     AvailableTransport, NegotiateResponse, Negotiated, Redirect, TransferFormat, TransferFormats, Transport,

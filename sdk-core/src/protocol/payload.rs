@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Encoding, json, msgpack};
+use super::{Encoding, OpaquePayload, json, msgpack};
 
 /// One value, or the whole argument list of a call, as the bytes that travel.
 ///
@@ -144,6 +144,12 @@ impl Payload {
             Encoding::Json => self.bytes.first() == Some(&b'['),
             Encoding::MessagePack => self.bytes.first().is_some_and(|first| msgpack::is_array(*first)),
         }
+    }
+}
+
+impl OpaquePayload for Payload {
+    fn byte_len(&self) -> usize {
+        self.bytes.len()
     }
 }
 

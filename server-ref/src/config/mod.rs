@@ -149,6 +149,15 @@ pub struct Times {
     /// A client that takes nothing for that long is cut off.
     #[serde(deserialize_with = "duration::deserialize")]
     pub send: Duration,
+    /// How long a connection is kept while its client is not there: between two polls, or until it resumes.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub disconnect: Duration,
+    /// How long a poll waits for messages.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub poll: Duration,
+    /// How long reading a request may take: its headers, and the body of a POST.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub request: Duration,
     /// How long the server waits for the result of a client's method.
     #[serde(deserialize_with = "duration::deserialize")]
     pub client_result: Duration,
@@ -170,6 +179,9 @@ impl Default for Times {
             keep_alive: Duration::from_millis(15_000),
             client_timeout: Duration::from_millis(30_000),
             send: Duration::from_millis(10_000),
+            disconnect: Duration::from_millis(15_000),
+            poll: Duration::from_millis(90_000),
+            request: Duration::from_millis(30_000),
             client_result: Duration::from_millis(30_000),
             negotiated: Duration::from_millis(15_000),
             close: Duration::from_millis(5_000),
@@ -278,6 +290,9 @@ impl Config {
             ("times.keep_alive", times.keep_alive),
             ("times.client_timeout", times.client_timeout),
             ("times.send", times.send),
+            ("times.disconnect", times.disconnect),
+            ("times.poll", times.poll),
+            ("times.request", times.request),
             ("times.client_result", times.client_result),
             ("times.negotiated", times.negotiated),
             ("times.close", times.close),

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hubwire::protocol::Transport;
+
 use super::Config;
 use crate::outbox::OutboxLimits;
 use crate::session::SessionConfig;
@@ -8,7 +10,7 @@ use crate::session::SessionConfig;
 /// What the parts of a running server need of the [`Config`].
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) session: Arc<SessionConfig>,
+    pub(crate) sessions: SessionConfigs,
     pub(crate) outbox: OutboxLimits,
     pub(crate) detailed_errors: bool,
     pub(crate) message_bytes: usize,
@@ -21,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) negotiated: usize,
     pub(crate) negotiated_for: Duration,
     pub(crate) client_result_timeout: Duration,
+    pub(crate) poll_timeout: Duration,
+    pub(crate) request_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) origins: Vec<String>,
@@ -32,11 +36,12 @@ impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         let (times, limits) = (&config.times, &config.limits);
         Self {
-            session: Arc::new(SessionConfig {
+            sessions: SessionConfigs::new(SessionConfig {
                 handshake_timeout: times.handshake,
                 keep_alive: Some(times.keep_alive),
                 client_timeout: Some(times.client_timeout),
-                send_timeout: times.send,
+                send_timeout: Some(times.send),
+                disconnect_timeout: times.disconnect,
                 parallel_invocations: limits.parallel_invocations,
                 invocation_queue: limits.invocation_queue,
                 streams: limits.streams,
@@ -57,11 +62,35 @@ impl From<&Config> for Settings {
             negotiated: limits.negotiated,
             negotiated_for: times.negotiated,
             client_result_timeout: times.client_result,
+            poll_timeout: times.poll,
+            request_timeout: times.request,
             close_timeout: times.close,
             shutdown_timeout: times.shutdown,
             origins: config.cors.origins.clone(),
             status_page: config.status_page || config.dev,
             events: limits.events,
+        }
+    }
+}
+
+/// The rules of sessions, which differ by transport. Shared by all connections.
+#[derive(Debug)]
+pub(crate) struct SessionConfigs {
+    pub(crate) websocket: Arc<SessionConfig>,
+    pub(crate) server_sent_events: Arc<SessionConfig>,
+    pub(crate) long_polling: Arc<SessionConfig>,
+}
+
+impl SessionConfigs {
+    fn new(config: SessionConfig) -> Self {
+        let server_sent_events = SessionConfig { formats: Transport::ServerSentEvents.formats(), ..config };
+        // Polls show that the client is there, and a response is either taken or the next poll does not come.
+        let long_polling =
+            SessionConfig { keep_alive: None, client_timeout: None, send_timeout: None, ..config };
+        Self {
+            websocket: Arc::new(config),
+            server_sent_events: Arc::new(server_sent_events),
+            long_polling: Arc::new(long_polling),
         }
     }
 }

@@ -20,14 +20,15 @@ use hubwire::protocol::{
 };
 use tokio::time::Sleep;
 
+use crate::Context;
 use crate::endpoint::Endpoint;
 use crate::error::HubError;
+use crate::identity::Identity;
 use crate::outbox::Command;
 use crate::registry;
-use crate::session::{End, Input, MethodCall, Output, Session};
+use crate::session::{End, Input, MethodCall, Output, Session, SessionConfig};
 use crate::shutdown::ShutdownWaker;
 use crate::transport::{Received, Transport};
-use crate::{Context, Principal};
 
 use methods::Methods;
 pub(crate) use shared::Connection;
@@ -43,7 +44,7 @@ pub(crate) struct ConnectionTask<T> {
     session: Session<Payload>,
     decoder: FrameDecoder,
     id: ByteString,
-    principal: Arc<Principal>,
+    identity: Arc<Identity>,
     /// From the handshake on.
     connection: Option<Arc<Connection>>,
     registration: Option<Registration>,
@@ -56,6 +57,8 @@ pub(crate) struct ConnectionTask<T> {
     /// Whether bytes may wait inside of the transport.
     unflushed: bool,
     stalled: bool,
+    /// Whether the client can be reached now.
+    attached: bool,
     timer: Pin<Box<Sleep>>,
     /// When the timer fires. It may be earlier than needed: most deadlines only move back.
     timer_at: Option<Time>,
@@ -70,13 +73,14 @@ impl<T: Transport> ConnectionTask<T> {
         endpoint: Arc<Endpoint>,
         transport: T,
         id: ByteString,
-        principal: Arc<Principal>,
+        identity: Arc<Identity>,
+        session: Arc<SessionConfig>,
     ) -> Box<Self> {
         let now = endpoint.clock.now();
         let settings = &endpoint.settings;
         // Boxed, because the state of an async function has a place for each time that a value moves.
         Box::new(Self {
-            session: Session::new(now, settings.session.clone()),
+            session: Session::new(now, session),
             decoder: FrameDecoder::new(settings.message_bytes),
             timer: Box::pin(tokio::time::sleep_until(endpoint.clock.instant(now))),
             shutdown: ShutdownWaker::new(&endpoint.shutdown),
@@ -84,7 +88,7 @@ impl<T: Transport> ConnectionTask<T> {
             endpoint,
             transport,
             id,
-            principal,
+            identity,
             connection: None,
             registration: None,
             handshake: None,
@@ -93,6 +97,7 @@ impl<T: Transport> ConnectionTask<T> {
             methods: Methods::default(),
             unflushed: false,
             stalled: false,
+            attached: true,
             timer_at: None,
             deadline: None,
             end: None,
@@ -112,6 +117,7 @@ impl<T: Transport> ConnectionTask<T> {
         let mut budget = BUDGET;
         self.shutdown.register(cx);
         loop {
+            self.notice_presence(cx);
             let mut held_streams = false;
             while budget > 0 && self.end.is_none() && self.step(cx, &mut held_streams) {
                 budget -= 1;
@@ -133,6 +139,14 @@ impl<T: Transport> ConnectionTask<T> {
                 return Poll::Pending;
             }
             budget -= 1;
+        }
+    }
+
+    fn notice_presence(&mut self, cx: &TaskContext<'_>) {
+        let attached = self.transport.is_attached(cx);
+        if attached != self.attached {
+            self.attached = attached;
+            self.input(if attached { Input::Attached } else { Input::Detached });
         }
     }
 
@@ -250,7 +264,7 @@ impl<T: Transport> ConnectionTask<T> {
         self.connection = Some(Arc::new(Connection::new(
             NEXT.fetch_add(1, Ordering::Relaxed),
             self.id.clone(),
-            self.principal.clone(),
+            self.identity.clone(),
             encoding,
             self.endpoint.settings.outbox,
         )));
@@ -316,7 +330,7 @@ impl<T: Transport> ConnectionTask<T> {
         let endpoint = &self.endpoint;
         self.registration = Some(Registration::new(endpoint.clone(), connection.clone()));
         endpoint.stats.opened();
-        endpoint.events.push(&endpoint.path, "connected", connection.principal.user_id(), None);
+        endpoint.events.push(&endpoint.path, "connected", self.identity.principal().user_id(), None);
         if !endpoint.hub.has_connected_hook() {
             self.connected = true;
             self.session.handle(endpoint.clock.now(), Input::Connected(Ok(())));
@@ -445,7 +459,7 @@ impl<T: Transport> ConnectionTask<T> {
         }
         let settings = &endpoint.settings;
         let is_error = matches!(end, End::Violation(_) | End::ConnectFailed(_) | End::ClientTimeout);
-        if !matches!(end, End::SlowConsumer | End::LinkLost(Some(_))) {
+        if !matches!(end, End::SlowConsumer | End::Abandoned | End::LinkLost(Some(_))) {
             // A client that does not take its last messages is not waited for any longer than that.
             let farewell = poll_fn(|cx| {
                 if self.poll_write(cx) { Poll::Pending } else { self.transport.poll_close(cx, is_error) }
@@ -460,8 +474,8 @@ impl<T: Transport> ConnectionTask<T> {
         if let Some(hook) = connect_hook {
             connected = hook.await.is_ok();
         }
-        let user = connection.principal.user_id();
-        endpoint.events.push(&endpoint.path, "disconnected", user, Some(end.name()));
+        let principal = connection.identity.principal();
+        endpoint.events.push(&endpoint.path, "disconnected", principal.user_id(), Some(end.name()));
         tracing::debug!(hub = endpoint.path, reason = end.name(), "a connection ended");
         if connected {
             let context = Context::new(connection.clone(), endpoint.clone(), None);

@@ -10,7 +10,7 @@ use hubwire::protocol::Encoding;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::Principal;
+use crate::identity::Identity;
 use crate::outbox::{Outbox, OutboxLimits};
 use crate::session::CallKey;
 
@@ -19,7 +19,7 @@ pub(crate) struct Connection {
     /// Unique in this process, and cheaper to hash than the id.
     pub(crate) key: u64,
     pub(crate) id: ByteString,
-    pub(crate) principal: Arc<Principal>,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) encoding: Encoding,
     pub(crate) outbox: Outbox,
     pub(crate) items: Items,
@@ -30,14 +30,14 @@ impl Connection {
     pub(crate) fn new(
         key: u64,
         id: ByteString,
-        principal: Arc<Principal>,
+        identity: Arc<Identity>,
         encoding: Encoding,
         limits: OutboxLimits,
     ) -> Self {
         Self {
             key,
             id,
-            principal,
+            identity,
             encoding,
             outbox: Outbox::new(limits),
             items: Items::default(),

@@ -54,9 +54,10 @@ pub(crate) enum GroupChange {
 
 impl Registry {
     pub(crate) fn add(&self, connection: &Arc<Connection>) {
+        let principal = connection.identity.principal();
         let mut inner = self.inner.write();
         inner.connections.insert(connection.id.clone(), connection.clone());
-        if let Some(user) = connection.principal.user_id() {
+        if let Some(user) = principal.user_id() {
             match inner.users.get_mut(user) {
                 Some(members) => {
                     members.insert(connection.key, connection.clone());
@@ -70,9 +71,10 @@ impl Registry {
     }
 
     pub(crate) fn remove(&self, connection: &Connection) {
+        let principal = connection.identity.principal();
         let inner = &mut *self.inner.write();
         inner.connections.remove(&connection.id);
-        if let Some(user) = connection.principal.user_id() {
+        if let Some(user) = principal.user_id() {
             leave(&mut inner.users, user, connection.key);
         }
         for group in inner.memberships.remove(&connection.key).unwrap_or_default() {

@@ -11,8 +11,10 @@ pub struct SessionConfig {
     pub keep_alive: Option<Duration>,
     /// The client is gone when nothing came for that long. `None` on transports that cannot tell.
     pub client_timeout: Option<Duration>,
-    /// The connection is cut when the transport takes nothing for that long.
-    pub send_timeout: Duration,
+    /// The connection is cut when the transport takes nothing for that long. `None` on transports that take everything.
+    pub send_timeout: Option<Duration>,
+    /// How long a connection is kept while the client is not there: between polls, or until it resumes.
+    pub disconnect_timeout: Duration,
     /// How many methods of one client run at once. Streaming ones do not count.
     pub parallel_invocations: usize,
     /// How many more calls wait for their turn before the connection is no longer read.
@@ -37,7 +39,8 @@ impl Default for SessionConfig {
             handshake_timeout: Duration::from_secs(15),
             keep_alive: Some(Duration::from_secs(15)),
             client_timeout: Some(Duration::from_secs(30)),
-            send_timeout: Duration::from_secs(10),
+            send_timeout: Some(Duration::from_secs(10)),
+            disconnect_timeout: Duration::from_secs(15),
             parallel_invocations: 1,
             invocation_queue: 16,
             streams: 100,

@@ -12,6 +12,8 @@ pub enum End {
     ClientClosed(Option<ByteString>),
     /// The transport ended; without an error the client closed it properly.
     LinkLost(Option<String>),
+    /// The client did not come back in time.
+    Abandoned,
     /// Nothing came for too long.
     ClientTimeout,
     /// The client broke the protocol.
@@ -30,7 +32,7 @@ impl End {
         match self {
             Self::ClientClosed(error) => error.as_ref().map(ToString::to_string),
             Self::LinkLost(error) => error.clone(),
-            Self::Aborted | Self::Shutdown => None,
+            Self::Abandoned | Self::Aborted | Self::Shutdown => None,
             Self::HandshakeRefused(text) | Self::ConnectFailed(text) => Some(text.clone()),
             Self::ClientTimeout => {
                 Some("Client hasn't sent a message/ping within the configured ClientTimeoutInterval.".into())
@@ -48,6 +50,7 @@ impl End {
             Self::ClientClosed(_) => "closed by the client",
             Self::LinkLost(None) => "transport closed",
             Self::LinkLost(Some(_)) => "transport lost",
+            Self::Abandoned => "abandoned",
             Self::ClientTimeout => "client timeout",
             Self::Violation(_) => "protocol violation",
             Self::SlowConsumer => "slow consumer",

@@ -76,6 +76,10 @@ pub enum Input<P> {
     },
     /// The server goes down; the client may come back.
     Shutdown,
+    /// The client is not there for the moment: it has no poll open.
+    Detached,
+    /// It is there again.
+    Attached,
     /// The transport ended. `None` is a proper close by the client.
     LinkLost(Option<String>),
     /// Time has passed.

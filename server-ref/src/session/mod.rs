@@ -81,6 +81,7 @@ pub struct Session<P> {
     last_received: Time,
     last_sent: Time,
     stalled_since: Option<Time>,
+    detached_since: Option<Time>,
     /// Whether the client timeout was suspended after the last input.
     suspended: bool,
 }
@@ -98,6 +99,7 @@ impl<P> Session<P> {
             last_received: now,
             last_sent: now,
             stalled_since: None,
+            detached_since: None,
             suspended: false,
         }
     }
@@ -172,6 +174,10 @@ impl<P> Session<P> {
             }
             Input::Shutdown if self.phase == Phase::Handshaking => self.end(End::Shutdown),
             Input::Shutdown => self.close_with(End::Shutdown, true),
+            Input::Detached => {
+                self.detached_since.get_or_insert(now);
+            }
+            Input::Attached => self.detached_since = None,
             Input::LinkLost(error) => self.end(End::LinkLost(error)),
             Input::Tick => self.handle_tick(now),
         }
@@ -382,6 +388,9 @@ impl<P> Session<P> {
     }
 
     fn handle_tick(&mut self, now: Time) {
+        if self.detached_deadline().is_some_and(|at| now >= at) {
+            return self.end(End::Abandoned);
+        }
         if self.phase == Phase::Handshaking {
             if now >= self.last_received + self.config.handshake_timeout {
                 let error = HandshakeRequestError::Canceled;
@@ -407,16 +416,14 @@ impl<P> Session<P> {
     }
 
     fn deadline(&self) -> Option<Time> {
-        match self.phase {
-            Phase::Ended => None,
-            Phase::Handshaking => Some(self.last_received + self.config.handshake_timeout),
+        let deadlines = match self.phase {
+            Phase::Ended => return None,
+            Phase::Handshaking => [Some(self.last_received + self.config.handshake_timeout), None, None],
             Phase::Connecting | Phase::Connected => {
                 [self.ping_deadline(), self.timeout_deadline(), self.stall_deadline()]
-                    .into_iter()
-                    .flatten()
-                    .min()
             }
-        }
+        };
+        deadlines.into_iter().chain([self.detached_deadline()]).flatten().min()
     }
 
     fn ping_deadline(&self) -> Option<Time> {
@@ -432,7 +439,11 @@ impl<P> Session<P> {
     }
 
     fn stall_deadline(&self) -> Option<Time> {
-        self.stalled_since.map(|since| since + self.config.send_timeout)
+        Some(self.stalled_since? + self.config.send_timeout?)
+    }
+
+    fn detached_deadline(&self) -> Option<Time> {
+        self.detached_since.map(|since| since + self.config.disconnect_timeout)
     }
 
     /// A client is not timed out while it is the server that keeps it waiting.

@@ -1,5 +1,6 @@
 //! How frames reach a connection and leave it.
 
+mod http;
 mod memory;
 mod websocket;
 
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hubwire::protocol::Encoding;
 
+pub(crate) use http::{EventStream, HttpLink, HttpTransport, Polled};
 pub use memory::{MemoryClient, MemoryTransport, memory};
 pub(crate) use websocket::WebSocketTransport;
 
@@ -35,6 +37,13 @@ pub trait Transport: Send + 'static {
     /// # Errors
     /// When the transport is lost; the text says why.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>>;
+
+    /// Whether the client is there at the moment. Transports that come and go, as polls do, say `false` in between and
+    /// wake the task when that changes.
+    fn is_attached(&mut self, cx: &Context<'_>) -> bool {
+        let _ = cx;
+        true
+    }
 
     /// Ends the transport; `error` is whether the connection ended because of one.
     fn poll_close(&mut self, cx: &mut Context<'_>, error: bool) -> Poll<()>;

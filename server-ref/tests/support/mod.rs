@@ -8,6 +8,8 @@
     reason = "every test file uses its own part"
 )]
 
+pub mod requests;
+
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -170,7 +172,7 @@ impl Socket {
 pub async fn http(server: &TestServer, request: &str) -> (u16, String, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    let request = request.replace("\r\n\r\n", "\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let request = request.replacen("\r\n\r\n", "\r\nhost: localhost\r\nconnection: close\r\n\r\n", 1);
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = Vec::new();
     tokio::time::timeout(PATIENCE, stream.read_to_end(&mut response)).await.expect("an answer").unwrap();

@@ -2,7 +2,7 @@
 //! sent on a link that is not connected, and a client that is told to stop does stop.
 #![no_main]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
@@ -41,6 +41,7 @@ enum Op {
     Accepted(u8),
     Redirected,
     NegotiateFailed,
+    Refreshed(Option<u8>),
     Opened,
     Handshake(bool),
     Message(Message),
@@ -63,8 +64,8 @@ enum Message {
     Cancel(u8),
     Ping,
     Close(bool, bool),
-    Ack,
-    Sequence,
+    Ack(u8),
+    Sequence(u8),
 }
 
 fn message(message: &Message) -> HubMessage<u8> {
@@ -97,8 +98,8 @@ fn message(message: &Message) -> HubMessage<u8> {
         Message::Close(error, allow_reconnect) => {
             HubMessage::Close(Close { error: error.then(|| "bye".into()), allow_reconnect: *allow_reconnect })
         }
-        Message::Ack => HubMessage::Ack { sequence_id: 1 },
-        Message::Sequence => HubMessage::Sequence { sequence_id: 1 },
+        Message::Ack(id) => HubMessage::Ack { sequence_id: (*id).into() },
+        Message::Sequence(id) => HubMessage::Sequence { sequence_id: (*id).into() },
     }
 }
 
@@ -112,8 +113,8 @@ struct Run {
     /// Calls that have not ended.
     open: BTreeSet<CallId>,
     state: ConnectionState,
-    /// How often each link was shut: once in order, once more when that takes too long.
-    shut: BTreeMap<LinkId, u8>,
+    shut: BTreeSet<LinkId>,
+    abandoned: BTreeSet<LinkId>,
     old_ids: bool,
 }
 
@@ -136,17 +137,17 @@ impl Run {
                     self.wait = deadline;
                     break;
                 }
-                Output::Token(request) | Output::Negotiate(request, _) => self.requests.push(request),
+                Output::Token(request) | Output::Negotiate(request, _) | Output::Refresh(request, _) => {
+                    self.requests.push(request);
+                }
                 Output::Open(link, _) => self.links.push(link),
                 Output::Handshake(link, _) | Output::Transmit(link, _) => {
                     assert_eq!(Some(&link), self.links.last());
-                    assert!(!self.shut.contains_key(&link), "sent on a link that was shut");
+                    assert!(!self.shut.contains(&link), "sent on a link that was shut");
+                    assert!(!self.abandoned.contains(&link), "sent on a link that was abandoned");
                 }
-                Output::Shut(link) => {
-                    let times = self.shut.entry(link).or_default();
-                    *times += 1;
-                    assert!(*times <= 2, "shut {times} times");
-                }
+                Output::Shut(link) => assert!(self.shut.insert(link), "shut twice"),
+                Output::Abandon(link) => assert!(self.abandoned.insert(link), "abandoned twice"),
                 Output::Event(Event::Completed { call, .. }) => {
                     assert!(self.open.remove(&call), "a call ended twice");
                 }
@@ -171,13 +172,16 @@ impl Run {
     }
 }
 
-fuzz_target!(|ops: Vec<Op>| {
+fuzz_target!(|case: (bool, Vec<Op>)| {
+    let (stateful, ops) = case;
     let mut config = Config::new("http://h/hub");
     config.has_token_factory = true;
     config.transports = Transport::ALL.to_vec();
     config.max_pending_calls = 4;
     config.max_pending_replies = 2;
     config.max_redirects = 3;
+    config.stateful_reconnect = stateful.then_some(300);
+    config.token_refresh = true;
     let mut run = Run {
         client: Client::new(config),
         now: Time::ZERO,
@@ -187,7 +191,8 @@ fuzz_target!(|ops: Vec<Op>| {
         replies: vec![],
         open: BTreeSet::new(),
         state: ConnectionState::Disconnected,
-        shut: BTreeMap::new(),
+        shut: BTreeSet::new(),
+        abandoned: BTreeSet::new(),
         old_ids: false,
     };
     let uploads = |ids: &[u8]| ids.iter().map(|id| UploadId(u64::from(id % 4))).collect::<Vec<_>>();
@@ -245,6 +250,7 @@ fuzz_target!(|ops: Vec<Op>| {
                     connection_id: "id".into(),
                     transports: transports.collect(),
                     stateful_reconnect: mask & 0x80 != 0,
+                    token_lifetime_seconds: (mask & 0x40 != 0).then_some(5),
                     ..Negotiated::default()
                 };
                 Input::Negotiated(request, Ok(NegotiateResponse::Accepted(negotiated)))
@@ -256,6 +262,9 @@ fuzz_target!(|ops: Vec<Op>| {
             Op::NegotiateFailed => {
                 let failure = RequestFailure::Status { code: 401, text: String::new() };
                 request.map(|request| Input::Negotiated(request, Err(failure)))
+            }
+            Op::Refreshed(lifetime) => {
+                request.map(|request| Input::Refreshed(request, Ok(lifetime.map(u64::from))))
             }
             Op::Opened => link.map(Input::Opened),
             Op::Handshake(ok) => link.map(|link| {

@@ -1,7 +1,7 @@
 // The official SignalR client against a server that has the interop hub of ../HUB.md.
 // node run.mjs --url http://127.0.0.1:PORT/hubs/interop [--peer NAME] [--token TOKEN] [--report FILE]
 //              [--transports WebSockets,…] [--protocols json,messagepack] [--only PART-OF-NAME]
-//              [--no-skips]
+//              [--fault-proxy PROGRAM] [--no-skips]
 // --no-skips also runs what the peer is said to be unable to do, to see whether that still holds.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -16,6 +16,7 @@ import streams from './scenarios/streams.mjs';
 import clientResults from './scenarios/client-results.mjs';
 import lifetime from './scenarios/lifetime.mjs';
 import wire from './scenarios/wire.mjs';
+import stateful from './scenarios/stateful.mjs';
 
 const transports = ['WebSockets', 'ServerSentEvents', 'LongPolling'];
 const protocols = ['json', 'messagepack'];
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     peer: { type: 'string', default: 'hubwire' },
     token: { type: 'string' },
     report: { type: 'string' },
+    'fault-proxy': { type: 'string' },
     transports: { type: 'string', default: 'WebSockets' },
     protocols: { type: 'string', default: protocols.join(',') },
     only: { type: 'string', default: '' },
@@ -46,7 +48,7 @@ function stop(text) {
 if (!options.url) stop('--url is missing');
 choice('peer', [options.peer], knownPeers);
 
-const scenarios = [values, errors, push, streams, clientResults, lifetime, wire].flat();
+const scenarios = [values, errors, push, streams, clientResults, lifetime, wire, stateful].flat();
 const names = scenarios.map(({ name }) => name);
 const twice = names.find((name, at) => names.indexOf(name) !== at);
 if (twice) stop(`two scenarios are named ${twice}`);
@@ -59,12 +61,15 @@ const applies = (scenario, protocol, transport) =>
 
 /** Why the peer cannot run a scenario, or undefined. */
 function reasonToSkip(scenario, protocol) {
+  if (scenario.faultProxy && !options['fault-proxy']) return 'it needs the fault proxy: --fault-proxy PROGRAM';
   if (options['no-skips']) return undefined;
   return cannot(options.peer, [...(scenario.needs ?? []), ...(scenario.needsFor?.[protocol] ?? [])]);
 }
 
 async function runAll(protocol, transport) {
-  const target = { url: options.url, token: options.token, protocol, transport };
+  const target = {
+    url: options.url, token: options.token, protocol, transport, faultProxy: options['fault-proxy'],
+  };
   const results = [];
   for (const scenario of chosen.filter((one) => applies(one, protocol, transport))) {
     const reason = reasonToSkip(scenario, protocol);

@@ -21,6 +21,7 @@ const KEY: &str = "interop-tests-only-0123456789abcdef";
 struct Memory {
     disconnected: Mutex<HashMap<String, Option<String>>>,
     cancelled: Mutex<HashMap<String, bool>>,
+    noted: Mutex<HashMap<String, Vec<i64>>>,
 }
 
 type Shared = State<Arc<Memory>>;
@@ -113,6 +114,22 @@ async fn push_many(ctx: Context, event: String, count: u32) -> Result<u32, HubEr
         ctx.clients().caller().send(&event, (number,))?;
     }
     Ok(count)
+}
+
+async fn push_from(ctx: Context, event: String, first: u32, count: u32) -> Done {
+    for number in first..first.saturating_add(count) {
+        ctx.clients().caller().send(&event, (number,))?;
+    }
+    Ok(())
+}
+
+async fn note(State(memory): Shared, key: String, number: i64) -> Done {
+    locked(&memory.noted).entry(key).or_default().push(number);
+    Ok(())
+}
+
+async fn noted(State(memory): Shared, key: String) -> Result<Vec<i64>, HubError> {
+    Ok(locked(&memory.noted).get(&key).cloned().unwrap_or_default())
 }
 
 fn numbers(delay: u64) -> impl Stream<Item = i64> + Send {
@@ -256,6 +273,9 @@ fn hub() -> Result<Hub, hubwire_server::BuildError> {
         .method("ToGroupExcept", to_group_except)
         .method("ToOthersInGroup", to_others_in_group)
         .method("PushMany", push_many)
+        .method("PushFrom", push_from)
+        .method("Note", note)
+        .method("Noted", noted)
         .stream("Count", count)
         .stream("CountThenFail", count_then_fail)
         .stream("Forever", forever)

@@ -1,86 +1,247 @@
-//! HTTP requests over the [`Connector`], with connections kept for the next request.
+//! HTTP requests over the [`Connector`], with cookies, and with connections kept for the next request.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::Bytes;
+use cookie_store::CookieStore;
 use futures_util::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, Request, Uri};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::Incoming;
 use hyper::rt::ReadBufCursor;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::time::timeout;
+use url::Url;
 
 use super::connector::{Connector, Io, authority};
 use crate::client::{HttpRequest, RequestFailure};
-use crate::protocol::NegotiateResponse;
+use crate::driver::builder::TokenFactory;
+use crate::protocol::{NegotiateResponse, ProtocolError};
 
-/// The longest body of a negotiate response that is read, in bytes.
+/// The longest body of a negotiate or error response that is read, in bytes.
 const MAX_BODY: usize = 1 << 20;
+/// The longest that a request of a transport may take; longer than servers hold a poll (90 s).
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
 
 const USER_AGENT: &str = concat!("Hubwire/", env!("CARGO_PKG_VERSION"), " (Rust)");
 
-/// Makes the library's HTTP requests.
+/// Makes the library's HTTP requests. Cheap to clone; clones share cookies and connections.
 #[derive(Clone)]
 pub(super) struct Http {
     client: Client<ConnectService, Full<Bytes>>,
-    headers: Arc<HeaderMap>,
+    connector: Arc<dyn Connector>,
+    custom_headers: Arc<HeaderMap>,
+    /// Needed for servers behind balancers that keep a client on one of them by cookie.
+    cookies: Arc<Mutex<CookieStore>>,
+    token_factory: Option<TokenFactory>,
 }
 
 impl Http {
-    pub(super) fn new(connector: Arc<dyn Connector>, headers: Arc<HeaderMap>) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build(ConnectService(connector));
-        Self { client, headers }
+    pub(super) fn new(
+        connector: Arc<dyn Connector>,
+        custom_headers: HeaderMap,
+        token_factory: Option<TokenFactory>,
+    ) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build(ConnectService(connector.clone())),
+            connector,
+            custom_headers: Arc::new(custom_headers),
+            cookies: Arc::default(),
+            token_factory,
+        }
+    }
+
+    pub(super) fn connect(
+        &self,
+        host: String,
+        port: u16,
+        tls: bool,
+    ) -> BoxFuture<'static, io::Result<Box<dyn Io>>> {
+        self.connector.connect(host, port, tls)
     }
 
     pub(super) async fn negotiate(&self, request: HttpRequest) -> Result<NegotiateResponse, RequestFailure> {
-        let network = |text: String| RequestFailure::Network(text);
-        let uri: Uri = request.url.parse().map_err(|error| network(format!("'{}': {error}", request.url)))?;
-        let mut post = Request::new(Full::new(Bytes::new()));
-        *post.method_mut() = Method::POST;
-        *post.uri_mut() = uri;
-        *post.headers_mut() = request_headers(&self.headers, request.token.as_deref())?;
-        post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain;charset=UTF-8"));
-        let response = self.client.request(post).await.map_err(|error| network(with_sources(&error)))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_BODY)
-            .collect()
-            .await
-            .map_err(|error| network(format!("the response could not be read: {error}")))?
-            .to_bytes();
-        if status.is_success() {
-            return NegotiateResponse::decode(&body).map_err(RequestFailure::Protocol);
-        }
-        let text = match String::from_utf8_lossy(&body).trim() {
-            "" => status.canonical_reason().unwrap_or_default().to_owned(),
-            // A page of an error in front of the server is not worth more than its beginning.
-            body => body.chars().take(500).collect(),
+        let body = self.post_empty(request).await?;
+        NegotiateResponse::decode(&body).map_err(RequestFailure::Protocol)
+    }
+
+    /// Refreshes the token of a connection; gives its new lifetime in seconds, if the server says it.
+    pub(super) async fn refresh(&self, request: HttpRequest) -> Result<Option<u64>, RequestFailure> {
+        let body = self.post_empty(request).await?;
+        let malformed = |error: serde_json::Error| {
+            RequestFailure::Protocol(ProtocolError::Negotiate(
+                format!("the refresh response: {error}").into(),
+            ))
         };
-        Err(RequestFailure::Status { code: status.as_u16(), text })
+        let body: serde_json::Value = serde_json::from_slice(&body).map_err(malformed)?;
+        Ok(body["tokenLifetimeSeconds"].as_u64())
+    }
+
+    async fn post_empty(&self, request: HttpRequest) -> Result<Bytes, RequestFailure> {
+        let content = Content { content_type: Some(TEXT), body: Bytes::new() };
+        let response =
+            self.request(Method::POST, &request.url, request.token.as_deref(), None, content).await?;
+        read_body(checked(response).await?, MAX_BODY).await
+    }
+
+    /// The headers of every request, the WebSocket's included. The application's win over the library's.
+    pub(super) fn headers(&self, uri: &Uri, token: Option<&str>) -> Result<HeaderMap, RequestFailure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert("x-requested-with", HeaderValue::from_static("XMLHttpRequest"));
+        if let Some(token) = token.filter(|token| !token.is_empty()) {
+            let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+                RequestFailure::Network("the access token has characters no header may have".into())
+            })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        if let Some(url) = as_url(uri) {
+            let cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+            let pairs = cookies.get_request_values(&url).map(|(name, value)| format!("{name}={value}"));
+            let cookies = pairs.collect::<Vec<_>>().join("; ");
+            if let Ok(mut value) = HeaderValue::try_from(cookies)
+                && !value.is_empty()
+            {
+                value.set_sensitive(true);
+                headers.insert(COOKIE, value);
+            }
+        }
+        for name in self.custom_headers.keys() {
+            headers.remove(name);
+        }
+        headers.extend(self.custom_headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(headers)
+    }
+
+    /// Keeps the cookies of a response for the next requests, the WebSocket's included.
+    fn keep_cookies(&self, uri: &Uri, headers: &HeaderMap) {
+        let Some(url) = as_url(uri) else { return };
+        let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
+        for value in headers.get_all(SET_COOKIE) {
+            if let Ok(text) = value.to_str() {
+                // A cookie that is malformed or for another site is not kept.
+                let _ = cookies.parse(text, &url);
+            }
+        }
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        url: &str,
+        token: Option<&str>,
+        accept: Option<&'static str>,
+        content: Content,
+    ) -> Result<Response<Incoming>, RequestFailure> {
+        let uri: Uri = url.parse().map_err(|error| RequestFailure::Network(format!("'{url}': {error}")))?;
+        let mut request = Request::new(Full::new(content.body));
+        *request.method_mut() = method;
+        *request.headers_mut() = self.headers(&uri, token)?;
+        *request.uri_mut() = uri.clone();
+        for (name, value) in [(ACCEPT, accept), (CONTENT_TYPE, content.content_type)] {
+            if let Some(value) = value {
+                request.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+        }
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| RequestFailure::Network(with_sources(&error)))?;
+        self.keep_cookies(&uri, response.headers());
+        Ok(response)
     }
 }
 
-/// The headers of every request. The application's win over the library's.
-pub(super) fn request_headers(custom: &HeaderMap, token: Option<&str>) -> Result<HeaderMap, RequestFailure> {
-    let mut headers = HeaderMap::new();
-    headers.insert(http::header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    headers.insert("x-requested-with", HeaderValue::from_static("XMLHttpRequest"));
-    if let Some(token) = token.filter(|token| !token.is_empty()) {
-        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
-            RequestFailure::Network("the access token has characters no header may have".into())
+fn as_url(uri: &Uri) -> Option<Url> {
+    Url::parse(&uri.to_string()).ok()
+}
+
+pub(super) const TEXT: &str = "text/plain;charset=UTF-8";
+pub(super) const BINARY: &str = "application/octet-stream";
+
+/// What a request carries.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Content {
+    pub(super) content_type: Option<&'static str>,
+    pub(super) body: Bytes,
+}
+
+/// The requests of one transport: to one address, with the token that was valid last.
+#[derive(Clone)]
+pub(super) struct Session {
+    http: Http,
+    url: Arc<str>,
+    token: Arc<Mutex<Option<String>>>,
+}
+
+impl Session {
+    pub(super) fn new(http: Http, url: &str, token: Option<String>) -> Self {
+        Self { http, url: url.into(), token: Arc::new(Mutex::new(token)) }
+    }
+
+    /// Sends a request. On status 401 the token factory is asked once more, and the request repeated once.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        query: &str,
+        accept: Option<&'static str>,
+        content: Content,
+    ) -> Result<Response<Incoming>, RequestFailure> {
+        let url = format!("{}{query}", self.url);
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let request = self.http.request(method.clone(), &url, token.as_deref(), accept, content.clone());
+        let response = in_time(request).await?;
+        let Some(factory) =
+            self.http.token_factory.as_ref().filter(|_| response.status() == StatusCode::UNAUTHORIZED)
+        else {
+            return Ok(response);
+        };
+        let token = factory().await.map_err(|reason| {
+            RequestFailure::Network(format!(
+                "the server answered with status 401, and the access token factory failed: {reason}"
+            ))
         })?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&token);
+        in_time(self.http.request(method, &url, token.as_deref(), accept, content)).await
     }
-    for name in custom.keys() {
-        headers.remove(name);
+}
+
+async fn in_time<T>(request: impl Future<Output = Result<T, RequestFailure>>) -> Result<T, RequestFailure> {
+    timeout(REQUEST_TIMEOUT, request)
+        .await
+        .unwrap_or_else(|_| Err(RequestFailure::Network("a request was not answered in time".into())))
+}
+
+/// The response, if its status is success; else the failure with the server's text.
+pub(super) async fn checked(response: Response<Incoming>) -> Result<Response<Incoming>, RequestFailure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
     }
-    headers.extend(custom.clone());
-    Ok(headers)
+    let body = read_body(response, MAX_BODY).await.unwrap_or_default();
+    let text = match String::from_utf8_lossy(&body).trim() {
+        "" => status.canonical_reason().unwrap_or_default().to_owned(),
+        // A page of an error in front of the server is not worth more than its beginning.
+        body => body.chars().take(500).collect(),
+    };
+    Err(RequestFailure::Status { code: status.as_u16(), text })
+}
+
+/// Reads a body to its end; one that is longer than the limit is a failure.
+pub(super) async fn read_body(response: Response<Incoming>, limit: usize) -> Result<Bytes, RequestFailure> {
+    let body = Limited::new(response.into_body(), limit).collect().await;
+    let body =
+        body.map_err(|error| RequestFailure::Network(format!("the response could not be read: {error}")))?;
+    Ok(body.to_bytes())
 }
 
 /// An error with what caused it: the outer texts of hyper say only that something failed.

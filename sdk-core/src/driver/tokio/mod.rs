@@ -1,4 +1,4 @@
-//! The native driver: one task that owns the [`Client`], its WebSocket and its timer.
+//! The native driver: one task that owns the [`Client`], its transport and its timer.
 //!
 //! Everything that happens, happens in the loop of [`Driver::run`]: it takes one thing that is ready, gives it to the
 //! client, and does what the client says. Handlers of the application run in a second task, so that a slow one never
@@ -8,6 +8,11 @@
 mod connector;
 mod dispatch;
 mod http;
+mod link;
+mod long_polling;
+mod outgoing;
+mod posts;
+mod sse;
 mod websocket;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,16 +32,19 @@ use super::builder::TokenFactory;
 use super::connection::StateChange;
 use super::handlers::Handlers;
 use crate::client::{
-    CallId, Cause, Client, Command, Config, ConnectionState, Event, Input, LinkId, Output, Reply, ReplyId,
-    RequestFailure, RequestId, UploadId,
+    CallId, Cause, Client, Command, Config, ConnectionState, Event, Input, LinkId, LinkRequest, Output,
+    Reply, ReplyId, RequestFailure, RequestId, UploadId,
 };
 use crate::protocol::frame::FrameDecoder;
-use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload};
+use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, Transport};
 use crate::{Error, ErrorKind, Time};
 pub use connector::{Connector, Io, TcpConnector};
 use dispatch::Notice;
-use http::Http;
-use websocket::{LinkEvent, Wanted, WebSocketLink};
+use http::{Http, Session};
+use link::{Link, LinkEvent, Wanted};
+use long_polling::LongPollingLink;
+use sse::SseLink;
+use websocket::WebSocketLink;
 
 /// Bytes that may wait for the socket before calls of the application have to wait.
 const OUTGOING_LIMIT: usize = 1 << 20;
@@ -120,7 +128,8 @@ enum Delivery {
 enum Finished {
     Token(RequestId, Result<Option<String>, String>),
     Negotiated(RequestId, Result<NegotiateResponse, RequestFailure>),
-    Opened(LinkId, Result<Box<WebSocketLink>, RequestFailure>),
+    Refreshed(RequestId, Result<Option<u64>, RequestFailure>),
+    Opened(LinkId, Result<Box<dyn Link>, RequestFailure>),
 }
 
 /// An item, or the end, of an upload.
@@ -129,10 +138,18 @@ enum UploadEvent {
     End(UploadId, Option<String>),
 }
 
+/// A link that is being opened.
+struct Opening {
+    id: LinkId,
+    task: AbortHandle,
+    /// It takes over from a link that was lost: no handshake comes on it.
+    resumes: bool,
+}
+
 /// A link that is open.
 struct OpenLink {
     id: LinkId,
-    socket: Box<WebSocketLink>,
+    link: Box<dyn Link>,
     frames: FrameDecoder,
     handshaking: bool,
 }
@@ -142,13 +159,12 @@ pub(super) struct Driver {
     encoding: Encoding,
     options: Options,
     http: Http,
-    headers: Arc<HeaderMap>,
     began: Instant,
     deadline: Option<Time>,
     link: Option<OpenLink>,
     /// Token, negotiate and opening requests.
     tasks: JoinSet<Finished>,
-    opening: Option<(LinkId, AbortHandle)>,
+    opening: Option<Opening>,
     waiters: HashMap<CallId, Waiter>,
     uploads: HashMap<UploadId, AbortHandle>,
     upload_items: mpsc::Sender<UploadEvent>,
@@ -167,15 +183,17 @@ impl Driver {
         handlers: Arc<Handlers>,
         control: mpsc::WeakUnboundedSender<Control>,
     ) -> Self {
-        let headers = Arc::new(options.headers.clone());
         let (upload_items, upload_queue) = mpsc::channel(UPLOAD_ITEMS);
         let (notices, notice_queue) = mpsc::channel(NOTICES);
         ::tokio::spawn(dispatch::run(handlers, notice_queue, control));
         Self {
             encoding: config.encoding,
             client: Client::new(config),
-            http: Http::new(options.connector.clone(), headers.clone()),
-            headers,
+            http: Http::new(
+                options.connector.clone(),
+                options.headers.clone(),
+                options.token_factory.clone(),
+            ),
             options,
             began: Instant::now(),
             deadline: None,
@@ -210,7 +228,7 @@ impl Driver {
             if handles_gone && self.client.state() == ConnectionState::Disconnected {
                 return;
             }
-            let queued = self.link.as_ref().map_or(0, |link| link.socket.queued());
+            let queued = self.link.as_mut().map_or(0, |link| link.link.outgoing().len());
             let full = queued >= OUTGOING_LIMIT;
             let wanted = Wanted { read: self.backlog.is_empty(), flushed: full };
             alarm.set(self.deadline);
@@ -238,8 +256,8 @@ impl Driver {
                         self.handle_finished(finished);
                     }
                 },
-                Some(request) = requests.recv(), if !full => self.handle_request(request),
-                Some(item) = self.upload_queue.recv(), if !full => self.handle_upload(item),
+                Some(request) = requests.recv(), if !full && self.client.wants_calls() => self.handle_request(request),
+                Some(item) = self.upload_queue.recv(), if !full && self.client.wants_calls() => self.handle_upload(item),
             }
         }
     }
@@ -348,13 +366,15 @@ impl Driver {
         match finished {
             Finished::Token(request, token) => self.input(Input::Token(request, token)),
             Finished::Negotiated(request, response) => self.input(Input::Negotiated(request, response)),
-            Finished::Opened(id, Ok(socket)) => {
-                // Shut while it was opening: dropping the socket is all there is to do.
-                if self.opening.take_if(|(opening, _)| *opening == id).is_none() {
-                    return;
+            Finished::Refreshed(request, result) => self.input(Input::Refreshed(request, result)),
+            Finished::Opened(id, Ok(link)) => {
+                // Shut while it was opening: dropping the link is all there is to do.
+                let Some(opening) = self.opening.take_if(|opening| opening.id == id) else { return };
+                let mut frames = FrameDecoder::new(self.options.max_message_size);
+                if opening.resumes {
+                    frames.begin(self.encoding);
                 }
-                let frames = FrameDecoder::new(self.options.max_message_size);
-                self.link = Some(OpenLink { id, socket, frames, handshaking: true });
+                self.link = Some(OpenLink { id, link, frames, handshaking: !opening.resumes });
                 self.input(Input::Opened(id));
             }
             Finished::Opened(id, Err(failure)) => {
@@ -435,43 +455,50 @@ impl Driver {
                     self.tasks
                         .spawn(async move { Finished::Negotiated(request, client.negotiate(http).await) });
                 }
+                Output::Refresh(request, http) => {
+                    let client = self.http.clone();
+                    self.tasks.spawn(async move { Finished::Refreshed(request, client.refresh(http).await) });
+                }
                 Output::Open(id, request) => {
-                    let (connector, headers) = (self.options.connector.clone(), self.headers.clone());
+                    let resumes = request.resumes;
                     let text = self.encoding == Encoding::Json;
-                    let limit = self.options.max_message_size;
-                    let task = self.tasks.spawn(async move {
-                        let opened = WebSocketLink::open(connector, headers, request, text, limit).await;
-                        Finished::Opened(id, opened.map(Box::new))
-                    });
-                    self.opening = Some((id, task));
+                    let opened = open(self.http.clone(), request, text, self.options.max_message_size);
+                    let task = self.tasks.spawn(async move { Finished::Opened(id, opened.await) });
+                    self.opening = Some(Opening { id, task, resumes });
                 }
                 Output::Handshake(id, request) => {
                     if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
-                        link.socket.send_handshake(request.to_text());
+                        link.link.outgoing().push_handshake(request.to_text());
                     }
                 }
                 Output::Transmit(id, message) => {
                     if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
                         let encoding = self.encoding;
-                        if let Err(error) = link.socket.send(|out| encoding.encode(&message, out)) {
+                        if let Err(error) = link.link.outgoing().push(|out| encoding.encode(&message, out)) {
                             // Payloads are made with this connection's encoding.
                             tracing::error!(%error, "a message could not be encoded");
                         }
                     }
                 }
                 Output::Shut(id) => self.shut(id),
+                Output::Abandon(id) => {
+                    if let Some(opening) = self.opening.take_if(|opening| opening.id == id) {
+                        opening.task.abort();
+                    }
+                    self.link.take_if(|link| link.id == id);
+                }
                 Output::Event(event) => self.handle_event(event),
             }
         }
     }
 
     fn shut(&mut self, id: LinkId) {
-        if let Some((_, task)) = self.opening.take_if(|(opening, _)| *opening == id) {
-            task.abort();
+        if let Some(opening) = self.opening.take_if(|opening| opening.id == id) {
+            opening.task.abort();
         }
         let Some(link) = self.link.as_mut().filter(|link| link.id == id) else { return };
         if self.client.state() == ConnectionState::Disconnecting {
-            link.socket.close();
+            link.link.close();
         } else if let Some(link) = self.link.take() {
             // The client does not wait for it: closed in order beside the loop.
             ::tokio::spawn(close_link(link));
@@ -486,6 +513,11 @@ impl Driver {
             }
             // Handlers run to their end; the client drops an answer that comes too late.
             Event::InvocationCancelled(_) => {}
+            Event::Resumed => tracing::debug!("the transport was lost and replaced"),
+            Event::TokenRefreshed(Ok(())) => tracing::debug!("the access token was refreshed"),
+            Event::TokenRefreshed(Err(error)) => {
+                tracing::warn!(%error, "the access token could not be refreshed")
+            }
             Event::Completed { call, result } => match self.waiters.remove(&call) {
                 Some(Waiter::Send(reply)) => drop(reply.send(result.map(drop))),
                 Some(Waiter::Invoke(reply)) => drop(reply.send(result)),
@@ -568,6 +600,25 @@ impl Driver {
     }
 }
 
+/// Opens the transport that the core chose.
+async fn open(
+    http: Http,
+    request: LinkRequest,
+    text: bool,
+    max_message_size: usize,
+) -> Result<Box<dyn Link>, RequestFailure> {
+    let session = || Session::new(http.clone(), &request.url, request.token.clone());
+    Ok(match request.transport {
+        Transport::WebSockets => Box::new(WebSocketLink::open(&http, request, text, max_message_size).await?),
+        Transport::ServerSentEvents => Box::new(SseLink::open(session(), max_message_size).await?),
+        Transport::LongPolling => {
+            // One response may hold several messages.
+            let limit = max_message_size.saturating_mul(2).max(1 << 20);
+            Box::new(LongPollingLink::open(session(), text, limit).await?)
+        }
+    })
+}
+
 /// Hands over the first of the backlog as soon as there is room. Loses nothing when dropped.
 async fn deliver_first(backlog: &mut VecDeque<Delivery>, notices: &mpsc::Sender<Notice>) {
     match backlog.front() {
@@ -596,17 +647,17 @@ async fn deliver_first(backlog: &mut VecDeque<Delivery>, notices: &mpsc::Sender<
 
 async fn poll_link(link: &mut Option<OpenLink>, wanted: Wanted) -> LinkEvent {
     match link {
-        Some(link) => poll_fn(|cx| link.socket.poll(cx, wanted)).await,
+        Some(link) => poll_fn(|cx| link.link.poll(cx, wanted)).await,
         None => std::future::pending().await,
     }
 }
 
 /// Closes a link that the client has left behind.
 async fn close_link(mut link: OpenLink) {
-    link.socket.close();
+    link.link.close();
     let closed = async {
         let wanted = Wanted { read: true, flushed: false };
-        while !matches!(poll_fn(|cx| link.socket.poll(cx, wanted)).await, LinkEvent::Closed(_)) {}
+        while !matches!(poll_fn(|cx| link.link.poll(cx, wanted)).await, LinkEvent::Closed(_)) {}
     };
     let _ = timeout(CLOSE_TIMEOUT, closed).await;
 }

@@ -1,57 +1,32 @@
 //! The WebSocket transport. It knows of bytes and of when they may go out, nothing of messages.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
-use super::connector::{Connector, Io, authority};
-use super::http::{request_headers, with_sources};
+use super::connector::{Io, authority};
+use super::http::{Http, with_sources};
+use super::link::{Link, LinkEvent, Wanted};
+use super::outgoing::{Departure, Outgoing};
 use crate::client::{LinkRequest, RequestFailure};
+use crate::protocol::ProtocolError;
 
 /// Bytes read from the socket at a time. The library's default of 128 KiB would be most of a connection's memory.
 const READ_BUFFER: usize = 8 << 10;
-/// A frame that collects messages while the socket is busy goes no further than this, in bytes.
-const FRAME_TARGET: usize = 64 << 10;
-
-/// What happened on the socket.
-#[derive(Debug)]
-pub(super) enum LinkEvent {
-    /// A frame came.
-    Received(Bytes),
-    /// Everything that was to be sent has left.
-    Flushed,
-    /// It is over.
-    Closed(Result<(), RequestFailure>),
-}
-
-/// What the caller of [`WebSocketLink::poll`] is interested in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    /// Frames that come.
-    pub(super) read: bool,
-    /// That everything has left.
-    pub(super) flushed: bool,
-}
 
 /// An open WebSocket.
 pub(super) struct WebSocketLink {
     socket: WebSocketStream<Box<dyn Io>>,
-    /// Goes out first, as text whatever the encoding.
-    handshake: Option<String>,
-    /// Messages that have not left yet, one after the other.
-    outgoing: Vec<u8>,
-    /// Where in `outgoing` a message ends, so that frames hold whole messages only.
-    ends: Vec<usize>,
+    outgoing: Outgoing,
     text: bool,
     flushing: bool,
     closing: Closing,
@@ -68,8 +43,7 @@ enum Closing {
 
 impl WebSocketLink {
     pub(super) async fn open(
-        connector: Arc<dyn Connector>,
-        headers: Arc<HeaderMap>,
+        http: &Http,
         request: LinkRequest,
         text: bool,
         max_message_size: usize,
@@ -77,8 +51,8 @@ impl WebSocketLink {
         let network = RequestFailure::Network;
         let uri: Uri = request.url.parse().map_err(|error| network(format!("'{}': {error}", request.url)))?;
         let (host, port, tls) = authority(&uri).map_err(network)?;
-        let upgrade = upgrade_request(&uri, request_headers(&headers, request.token.as_deref())?)?;
-        let io = connector.connect(host, port, tls).await.map_err(|error| network(error.to_string()))?;
+        let upgrade = upgrade_request(&uri, http.headers(&uri, request.token.as_deref())?)?;
+        let io = http.connect(host, port, tls).await.map_err(|error| network(error.to_string()))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
@@ -87,55 +61,72 @@ impl WebSocketLink {
         let (socket, _) = tokio_tungstenite::client_async_with_config(upgrade, io, Some(config))
             .await
             .map_err(|error| failure(&error))?;
-        Ok(Self {
-            socket,
-            handshake: None,
-            outgoing: Vec::new(),
-            ends: Vec::new(),
-            text,
-            flushing: false,
-            closing: Closing::No,
-        })
+        Ok(Self { socket, outgoing: Outgoing::default(), text, flushing: false, closing: Closing::No })
     }
 
-    /// Queues bytes; `write` appends exactly one message.
-    pub(super) fn send<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-        if self.closing != Closing::No {
-            return Ok(());
+    /// Pending when the socket is busy or there is nothing to do; ready, if that is wanted, when the last byte has left.
+    fn poll_write(&mut self, cx: &mut Context<'_>, report: bool) -> Poll<Result<(), tungstenite::Error>> {
+        let mut socket = Pin::new(&mut self.socket);
+        loop {
+            if !self.outgoing.is_empty() {
+                std::task::ready!(socket.as_mut().poll_ready(cx))?;
+                let message = match self.outgoing.take() {
+                    Some(Departure::Handshake(text)) => Message::Text(text.into()),
+                    // The JSON writer produces UTF-8 only.
+                    Some(Departure::Messages(frame)) if self.text => Message::Text(
+                        Utf8Bytes::try_from(frame)
+                            .map_err(|error| tungstenite::Error::Utf8(error.to_string()))?,
+                    ),
+                    Some(Departure::Messages(frame)) => Message::Binary(frame),
+                    None => continue,
+                };
+                socket.as_mut().start_send(message)?;
+                self.flushing = true;
+            } else if self.flushing {
+                std::task::ready!(socket.as_mut().poll_flush(cx))?;
+                self.flushing = false;
+                if report {
+                    return Poll::Ready(Ok(()));
+                }
+            } else if self.closing == Closing::Wanted {
+                std::task::ready!(socket.as_mut().poll_ready(cx))?;
+                let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+                socket.as_mut().start_send(Message::Close(Some(frame)))?;
+                self.closing = Closing::Sent;
+                self.flushing = true;
+            } else {
+                return Poll::Pending;
+            }
         }
-        write(&mut self.outgoing)?;
-        self.ends.push(self.outgoing.len());
-        Ok(())
+    }
+}
+
+impl Link for WebSocketLink {
+    fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
     }
 
-    pub(super) fn send_handshake(&mut self, text: String) {
-        self.handshake = Some(text);
-    }
-
-    pub(super) const fn queued(&self) -> usize {
-        self.outgoing.len()
-    }
-
-    /// Closes in order, after what is queued.
-    pub(super) fn close(&mut self) {
+    fn close(&mut self) {
+        self.outgoing.close();
         if self.closing == Closing::No {
             self.closing = Closing::Wanted;
         }
     }
 
-    /// Writes what can be written, and reads if that is wanted.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<LinkEvent> {
-        match self.poll_write(cx) {
-            Poll::Ready(Ok(())) if wanted.flushed => return Poll::Ready(LinkEvent::Flushed),
+    fn poll(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<LinkEvent> {
+        match self.poll_write(cx, wanted.flushed) {
+            Poll::Ready(Ok(())) => return Poll::Ready(LinkEvent::Flushed),
             Poll::Ready(Err(error)) => return Poll::Ready(LinkEvent::Closed(Err(failure(&error)))),
-            Poll::Ready(Ok(())) | Poll::Pending => {}
+            Poll::Pending => {}
         }
         // A closing socket is read to its end, to see the peer's close frame.
         while wanted.read || self.closing == Closing::Sent {
             let message = match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => break,
                 Poll::Ready(None) => return Poll::Ready(LinkEvent::Closed(Ok(()))),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(LinkEvent::Closed(Err(failure(&error)))),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(LinkEvent::Closed(Err(failure(&error))));
+                }
                 Poll::Ready(Some(Ok(message))) => message,
             };
             match message {
@@ -147,8 +138,8 @@ impl WebSocketLink {
                         reason => reason,
                     };
                     // The official clients' text.
-                    let text =
-                        format!("WebSocket closed with status code: {} ({reason}).", u16::from(frame.code));
+                    let code = u16::from(frame.code);
+                    let text = format!("WebSocket closed with status code: {code} ({reason}).");
                     return Poll::Ready(LinkEvent::Closed(Err(RequestFailure::Network(text))));
                 }
                 Message::Close(_) => return Poll::Ready(LinkEvent::Closed(Ok(()))),
@@ -158,60 +149,6 @@ impl WebSocketLink {
         }
         Poll::Pending
     }
-
-    /// Ready when the last byte has left; pending when the socket is busy or there is nothing to do.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        let mut socket = Pin::new(&mut self.socket);
-        loop {
-            if self.handshake.is_some() {
-                std::task::ready!(socket.as_mut().poll_ready(cx))?;
-                let text = self.handshake.take().unwrap_or_default();
-                socket.as_mut().start_send(Message::Text(text.into()))?;
-                self.flushing = true;
-            } else if self.outgoing.is_empty() && self.closing == Closing::Wanted && !self.flushing {
-                std::task::ready!(socket.as_mut().poll_ready(cx))?;
-                let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
-                socket.as_mut().start_send(Message::Close(Some(frame)))?;
-                self.closing = Closing::Sent;
-                self.flushing = true;
-            } else if !self.outgoing.is_empty() {
-                std::task::ready!(socket.as_mut().poll_ready(cx))?;
-                let frame = take_frame(&mut self.outgoing, &mut self.ends);
-                let message = if self.text {
-                    // The JSON writer produces UTF-8 only.
-                    let text = Utf8Bytes::try_from(frame)
-                        .map_err(|error| tungstenite::Error::Utf8(error.to_string()))?;
-                    Message::Text(text)
-                } else {
-                    Message::Binary(frame)
-                };
-                socket.as_mut().start_send(message)?;
-                self.flushing = true;
-            } else if self.flushing {
-                std::task::ready!(socket.as_mut().poll_flush(cx))?;
-                self.flushing = false;
-                return Poll::Ready(Ok(()));
-            } else {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-/// Takes whole messages from the front, as many as fit a frame, at least one.
-fn take_frame(outgoing: &mut Vec<u8>, ends: &mut Vec<usize>) -> Bytes {
-    let fitting = ends.partition_point(|end| *end <= FRAME_TARGET).max(1);
-    if fitting >= ends.len() {
-        ends.clear();
-        return std::mem::take(outgoing).into();
-    }
-    let end = ends[fitting - 1];
-    let rest = outgoing.split_off(end);
-    ends.drain(..fitting);
-    for later in ends {
-        *later -= end;
-    }
-    std::mem::replace(outgoing, rest).into()
 }
 
 fn upgrade_request(uri: &Uri, mut headers: HeaderMap) -> Result<Request<()>, RequestFailure> {
@@ -247,28 +184,9 @@ fn failure(error: &tungstenite::Error) -> RequestFailure {
             };
             RequestFailure::Status { code: response.status().as_u16(), text }
         }
+        tungstenite::Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+            RequestFailure::Protocol(ProtocolError::TooLarge { limit: *max_size })
+        }
         error => RequestFailure::Network(with_sources(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::take_frame;
-
-    #[test]
-    fn frames_hold_whole_messages() {
-        let sizes = [10, 30_000, 30_000, 30_000, 200_000, 5];
-        let (mut outgoing, mut ends) = (Vec::new(), Vec::new());
-        for (index, size) in sizes.into_iter().enumerate() {
-            outgoing.resize(outgoing.len() + size, index as u8);
-            ends.push(outgoing.len());
-        }
-        let mut frames = Vec::new();
-        while !outgoing.is_empty() {
-            frames.push(take_frame(&mut outgoing, &mut ends));
-        }
-        assert_eq!(frames.iter().map(|frame| frame.len()).collect::<Vec<_>>(), [60_010, 30_000, 200_000, 5]);
-        assert!(ends.is_empty());
-        assert_eq!(frames[3], [5u8; 5].as_slice());
     }
 }

@@ -44,6 +44,7 @@ export function openHub({ url, token, protocol, transport }, options = {}) {
     .withHubProtocol(watched(protocols[protocol](), seen))
     .configureLogging(signalr.LogLevel.None);
   if (options.reconnect) builder = builder.withAutomaticReconnect(options.reconnect);
+  if (options.stateful) builder = builder.withStatefulReconnect({ bufferSize: 100_000 });
   const hub = builder.build();
   // The hub's contract has short timers (HUB.md), so the client must ping more often than by default.
   hub.keepAliveIntervalInMilliseconds = 1000;

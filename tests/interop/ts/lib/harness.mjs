@@ -11,6 +11,8 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class Scenario {
   #open = [];
+  /** What a passing scenario has to tell. */
+  notes = [];
 
   constructor(target) {
     this.target = target;
@@ -31,6 +33,10 @@ class Scenario {
     const hub = openHub(this.target, options);
     this.#open.push(() => hub.stop());
     return hub;
+  }
+
+  note(text) {
+    this.notes.push(text);
   }
 
   defer(close) {
@@ -109,5 +115,8 @@ export async function runScenario(scenario, target) {
     await t.close();
   }
   const milliseconds = Math.round(performance.now() - started);
+  if (failure === undefined && t.notes.length > 0) {
+    console.log(`${target.protocol}/${target.transport} ${scenario.name}: ${t.notes.join('; ')}`);
+  }
   return failure === undefined ? { outcome: 'pass', milliseconds } : { outcome: 'fail', reason: failure, milliseconds };
 }

@@ -26,7 +26,8 @@ export default [
       hub.onclose(() => (closed = true));
       await sleep(7000);
       t.ok(!closed, 'the connection was closed while idle');
-      t.ok(hub.seen.some(({ type }) => type === 6), 'no ping came from the server');
+      // Polling shows by itself that the server is there.
+      t.equal(hub.seen.some(({ type }) => type === 6), t.target.transport !== 'LongPolling', 'pings came from the server');
       t.equal(await hub.invoke('Echo', 'alive'), 'alive');
     },
   },

@@ -1,6 +1,6 @@
 //! Our Rust client against a server of the interop hub (`tests/interop/HUB.md`), which may be one nobody here wrote.
 //!
-//! `interop-client --url URL --peer go|hubwire [--only TEXT] [--report FILE]`
+//! `interop-client --url URL --peer go|hubwire [--transports WebSockets,…] [--only TEXT] [--report FILE]`
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod scenarios;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use hubwire::protocol::Encoding;
+use hubwire::protocol::{Encoding, Transport};
 use serde_json::{Value, json};
 
 /// What a scenario may end with.
@@ -36,6 +36,7 @@ fn cannot(peers: &Value, peer: &str, need: &str, encoding: Encoding) -> Option<S
 async fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (mut url, mut peer, mut report, mut only) = (None, "hubwire".to_owned(), None, String::new());
+    let mut transports = vec![Transport::WebSockets];
     while let Some(name) = arguments.next() {
         let Some(value) = arguments.next() else {
             eprintln!("{name} needs a value");
@@ -46,8 +47,17 @@ async fn main() -> ExitCode {
             "--peer" => peer = value,
             "--report" => report = Some(value),
             "--only" => only = value,
+            "--transports" => match value.split(',').map(Transport::from_name).collect() {
+                Some(named) => transports = named,
+                None => {
+                    eprintln!("--transports: one of \"{value}\" is no transport");
+                    return ExitCode::from(2);
+                }
+            },
             _ => {
-                eprintln!("unknown option {name}; there are --url, --peer, --only and --report");
+                eprintln!(
+                    "unknown option {name}; there are --url, --peer, --transports, --only and --report"
+                );
                 return ExitCode::from(2);
             }
         }
@@ -61,27 +71,33 @@ async fn main() -> ExitCode {
         eprintln!("--peer {peer}: tests/interop/peers.json does not have it");
         return ExitCode::from(2);
     }
+    let pairs = [Encoding::Json, Encoding::MessagePack]
+        .into_iter()
+        .flat_map(|encoding| transports.iter().map(move |transport| (encoding, *transport)))
+        // Server-Sent Events carry text only.
+        .filter(|(encoding, transport)| transport.formats().contains(encoding.transfer_format()));
     let mut results = Vec::new();
-    for encoding in [Encoding::Json, Encoding::MessagePack] {
+    for (encoding, transport) in pairs {
         for scenario in scenarios::ALL.iter().filter(|scenario| scenario.name.contains(&only)) {
             let began = Instant::now();
-            let lack = scenario.needs.iter().find_map(|need| cannot(&peers, &peer, need, encoding));
+            let lack = scenario.needs.iter().find_map(|need| match *need {
+                "websockets" if transport != Transport::WebSockets => {
+                    Some("it is about WebSockets".to_owned())
+                }
+                need => cannot(&peers, &peer, need, encoding),
+            });
             let (outcome, reason) = match lack {
                 Some(reason) => ("skip", reason),
-                None => {
-                    let run = (scenario.run)(scenarios::Target { url: url.clone(), encoding });
-                    let run = std::panic::AssertUnwindSafe(run).catch_unwind();
-                    match tokio::time::timeout(PATIENCE, run).await {
-                        Ok(Ok(Ok(()))) => ("pass", String::new()),
-                        Ok(Ok(Err(reason))) => ("fail", reason),
-                        Ok(Err(_)) => ("fail", "panicked".to_owned()),
-                        Err(_) => ("fail", format!("not done after {} s", PATIENCE.as_secs())),
-                    }
-                }
+                None => run(scenario, scenarios::Target { url: url.clone(), encoding, transport }).await,
             };
-            println!("{outcome}  {:<11}  {}  {reason}", encoding.name(), scenario.name);
+            println!(
+                "{outcome}  {:<11}  {:<16}  {}  {reason}",
+                encoding.name(),
+                transport.name(),
+                scenario.name
+            );
             let mut result = json!({
-                "protocol": encoding.name(), "transport": "WebSockets", "scenario": scenario.name,
+                "protocol": encoding.name(), "transport": transport.name(), "scenario": scenario.name,
                 "outcome": outcome, "milliseconds": began.elapsed().as_millis() as u64,
             });
             if outcome != "pass" {
@@ -100,4 +116,14 @@ async fn main() -> ExitCode {
         }
     }
     if failed > 0 || results.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+async fn run(scenario: &scenarios::Scenario, target: scenarios::Target) -> (&'static str, String) {
+    let run = std::panic::AssertUnwindSafe((scenario.run)(target)).catch_unwind();
+    match tokio::time::timeout(PATIENCE, run).await {
+        Ok(Ok(Ok(()))) => ("pass", String::new()),
+        Ok(Ok(Err(reason))) => ("fail", reason),
+        Ok(Err(_)) => ("fail", "panicked".to_owned()),
+        Err(_) => ("fail", format!("not done after {} s", PATIENCE.as_secs())),
+    }
 }

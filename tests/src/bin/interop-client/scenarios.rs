@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use hubwire::client::{Cause, ConnectionState};
-use hubwire::protocol::{Encoding, Payload};
+use hubwire::protocol::{Encoding, Payload, Transport};
 use hubwire::{ErrorKind, HubConnection, HubConnectionBuilder};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -19,6 +19,7 @@ use super::Outcome;
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) encoding: Encoding,
+    pub(crate) transport: Transport,
 }
 
 pub(crate) struct Scenario {
@@ -73,11 +74,14 @@ scenarios! {
     server_close_error "server-close-with-error" ["messagepack-close"]
     not_found "unknown-hub" []
     nobody_listens "connection-refused" []
-    skip_negotiation "skip-negotiation" []
+    skip_negotiation "skip-negotiation" ["websockets"]
 }
 
 fn builder(target: &Target) -> HubConnectionBuilder {
-    HubConnection::builder(&target.url).encoding(target.encoding).keep_alive_interval(Duration::from_secs(1))
+    HubConnection::builder(&target.url)
+        .encoding(target.encoding)
+        .transports([target.transport])
+        .keep_alive_interval(Duration::from_secs(1))
 }
 
 async fn started(target: &Target) -> Result<HubConnection, String> {

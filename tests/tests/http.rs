@@ -1,0 +1,233 @@
+//! What the client does over plain HTTP, against a server that is scripted here: headers, cookies, tokens, and the two
+//! transports that are made of requests.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use hubwire::HubConnection;
+use hubwire::client::ConnectionState;
+use hubwire::protocol::Transport;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+
+/// A server of one connection.
+#[derive(Default)]
+struct Script {
+    /// What waits for the client.
+    queue: Mutex<VecDeque<String>>,
+    queued: Notify,
+    log: Mutex<Vec<String>>,
+    /// Requests other than negotiate are refused unless they have this token.
+    token: Mutex<Option<&'static str>>,
+    over: Mutex<bool>,
+    /// Whether the first poll was answered, which comes back at once.
+    polled: Mutex<bool>,
+}
+
+impl Script {
+    fn push(&self, text: &str) {
+        self.queue.lock().unwrap().push_back(text.to_owned());
+        self.queued.notify_one();
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// What waits, as soon as there is something.
+    async fn next(&self) -> String {
+        loop {
+            if let Some(text) = self.queue.lock().unwrap().pop_front() {
+                return text;
+            }
+            self.queued.notified().await;
+        }
+    }
+}
+
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-")
+}
+
+async fn serve(State(script): State<Arc<Script>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let path = parts.uri.path().to_owned();
+    let query: Vec<_> =
+        parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.starts_with("_=")).collect();
+    let authorization = value(&parts.headers, "authorization");
+    script.log.lock().unwrap().push(format!(
+        "{} {path}?{} {authorization} cookie={} x={} {}",
+        parts.method,
+        query.join("&"),
+        value(&parts.headers, "cookie"),
+        value(&parts.headers, "x-custom"),
+        value(&parts.headers, "content-type"),
+    ));
+    if path.ends_with("/negotiate") {
+        let body = r#"{"negotiateVersion":1,"connectionId":"public","connectionToken":"secret","availableTransports":[
+            {"transport":"ServerSentEvents","transferFormats":["Text"]},
+            {"transport":"LongPolling","transferFormats":["Text","Binary"]}]}"#;
+        return ([(header::SET_COOKIE, "node=7; Path=/; HttpOnly")], body).into_response();
+    }
+    let required = *script.token.lock().unwrap();
+    if required.is_some_and(|token| authorization != format!("Bearer {token}")) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    match parts.method {
+        Method::POST => {
+            if body.starts_with(b"{\"protocol\"") {
+                script.push("{}\u{1e}");
+            } else if let Some(id) = text_between(&body, "\"invocationId\":\"", "\"") {
+                script.push(&format!("{{\"type\":3,\"invocationId\":\"{id}\",\"result\":42}}\u{1e}"));
+            }
+            StatusCode::OK.into_response()
+        }
+        Method::DELETE => {
+            *script.over.lock().unwrap() = true;
+            StatusCode::ACCEPTED.into_response()
+        }
+        Method::GET if value(&parts.headers, "accept") == "text/event-stream" => {
+            let events = stream::unfold(script, |script| async move {
+                let event = format!("data: {}\r\n\r\n", script.next().await);
+                Some((Ok::<_, std::convert::Infallible>(Bytes::from(event)), script))
+            });
+            ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
+        }
+        _ if !std::mem::replace(&mut *script.polled.lock().unwrap(), true) => StatusCode::OK.into_response(),
+        _ => match tokio::time::timeout(Duration::from_secs(20), script.next()).await {
+            Ok(text) if text.is_empty() => StatusCode::NO_CONTENT.into_response(),
+            Ok(text) => text.into_response(),
+            Err(_) => StatusCode::OK.into_response(),
+        },
+    }
+}
+
+fn text_between(body: &[u8], from: &str, to: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(body).into_owned();
+    let (_, rest) = text.split_once(from)?;
+    rest.split_once(to).map(|(between, _)| between.to_owned())
+}
+
+async fn start() -> (String, Arc<Script>) {
+    let script = Arc::new(Script::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hub?tenant=1", listener.local_addr().unwrap());
+    let router = Router::new().fallback(serve).with_state(script.clone());
+    tokio::spawn(axum::serve(listener, router).into_future());
+    (url, script)
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("not in time")
+}
+
+const TRANSPORTS: [Transport; 2] = [Transport::ServerSentEvents, Transport::LongPolling];
+
+#[tokio::test]
+async fn both_transports_work_and_every_request_carries_what_it_should() {
+    for transport in TRANSPORTS {
+        let (url, script) = start().await;
+        let connection = HubConnection::builder(url)
+            .transports([transport])
+            .access_token("t")
+            .header("X-Custom", "mine")
+            .build()
+            .unwrap();
+        let (sender, mut received) = mpsc::unbounded_channel();
+        connection.on("Event", move |number: i64| sender.send(number).unwrap());
+        soon(connection.start()).await.unwrap();
+        assert_eq!(connection.connection_id().as_deref(), Some("public"));
+        assert_eq!(soon(connection.invoke::<i64>("Add", (40, 2))).await, Ok(42));
+        for number in 0..100 {
+            script.push(&format!("{{\"type\":1,\"target\":\"event\",\"arguments\":[{number}]}}\u{1e}"));
+        }
+        for number in 0..100 {
+            assert_eq!(soon(received.recv()).await, Some(number), "{transport:?}");
+        }
+        soon(connection.stop()).await;
+        let log = script.log();
+        assert!(
+            log[0].starts_with("POST /hub/negotiate?tenant=1&negotiateVersion=1 Bearer t cookie=- x=mine"),
+            "{}",
+            log[0]
+        );
+        for line in &log[1..] {
+            let (method, rest) = line.split_once(' ').unwrap();
+            let expected = "/hub?tenant=1&id=secret Bearer t cookie=node=7 x=mine";
+            assert!(rest.starts_with(expected), "{method} {rest}");
+            assert_eq!(rest.ends_with(" text/plain;charset=UTF-8"), method == "POST", "{line}");
+        }
+        // Only long polling says goodbye.
+        assert_eq!(*script.over.lock().unwrap(), transport == Transport::LongPolling);
+        assert_eq!(log.iter().any(|line| line.starts_with("DELETE")), transport == Transport::LongPolling);
+    }
+}
+
+/// A token that has expired in the meantime is asked for again, once for each request.
+#[tokio::test]
+async fn a_401_is_answered_with_a_new_token_once() {
+    for transport in TRANSPORTS {
+        let (url, script) = start().await;
+        let asked = Arc::new(Mutex::new(0));
+        let factory = {
+            let asked = asked.clone();
+            move || {
+                let mut asked = asked.lock().unwrap();
+                *asked += 1;
+                let token = ["first", "second", "third"][(*asked as usize - 1).min(2)];
+                async move { Ok::<_, String>(Some(token.to_owned())) }
+            }
+        };
+        *script.token.lock().unwrap() = Some("second");
+        let connection = HubConnection::builder(url)
+            .transports([transport])
+            .access_token_factory(factory)
+            .build()
+            .unwrap();
+        soon(connection.start()).await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), 2);
+        // The new one is kept for the requests that follow.
+        assert_eq!(soon(connection.invoke::<i64>("Add", (1, 1))).await, Ok(42));
+        assert_eq!(*asked.lock().unwrap(), 2);
+        // One that is refused again is the end.
+        *script.token.lock().unwrap() = Some("never");
+        let error = soon(connection.invoke::<i64>("Add", (1, 1))).await.unwrap_err();
+        assert!(error.detail().contains("401") && error.detail().contains("Unauthorized"), "{error}");
+        soon(connection.wait_for(ConnectionState::Disconnected)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_poll_that_says_it_is_over_ends_the_connection() {
+    let (url, script) = start().await;
+    let connection = HubConnection::builder(url).transports([Transport::LongPolling]).build().unwrap();
+    soon(connection.start()).await.unwrap();
+    // Answered with 204 by the script.
+    script.push("");
+    soon(connection.wait_for(ConnectionState::Disconnected)).await;
+    assert!(!script.log().iter().any(|line| line.starts_with("DELETE")));
+}
+
+#[tokio::test]
+async fn the_first_transport_that_works_is_taken() {
+    // WebSockets are not offered; Server-Sent Events are refused by the token, long polling as well.
+    let (url, script) = start().await;
+    *script.token.lock().unwrap() = Some("never");
+    let error = soon(HubConnection::builder(url).build().unwrap().start()).await.unwrap_err();
+    let detail = error.detail();
+    assert!(
+        detail.contains("ServerSentEvents failed: ") && detail.contains("LongPolling failed: "),
+        "{detail}"
+    );
+    let negotiations = script.log().iter().filter(|line| line.contains("/negotiate?")).count();
+    assert_eq!(negotiations, 3, "a new negotiation after each failure");
+}
