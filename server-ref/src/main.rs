@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Parser, Subcommand};
 use hubwire_server::config::{Config, parse_duration};
 use hubwire_server::hubs::ChatHub;
-use hubwire_server::{Server, auth};
+use hubwire_server::{HubOptions, Server, auth};
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -140,7 +140,8 @@ async fn run(config: Config, made_up_key: Option<String>) -> Result<(), Box<dyn 
     let listen = config.listen;
     let status_page = config.status_page || config.dev;
     let chat = ChatHub::new(config.chat.clone());
-    let server = Server::builder().config(config).hub("/hubs/chat", chat.hub()?).build()?;
+    let options = HubOptions { stateful_reconnect: true, ..HubOptions::default() };
+    let server = Server::builder().config(config).hub_with("/hubs/chat", chat.hub()?, options).build()?;
     let listener =
         TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;

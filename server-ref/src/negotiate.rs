@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::config::Settings;
 use crate::identity::Identity;
 use crate::options::HubOptions;
-use crate::transport::HttpLink;
+use crate::transport::{HttpLink, LinkSlot, WebSocketTransport};
 
 /// The connections of one hub by the secret that opens them: prepared ones and those that are open.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum Entry {
-    Pending { id: ByteString, user: Option<String>, expires: Time },
+    Pending { id: ByteString, user: Option<String>, expires: Time, stateful: bool },
     Open(Arc<Opened>),
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Opened {
 /// The way from further requests to the task of their connection.
 #[derive(Debug)]
 pub(crate) enum Link {
-    WebSocket,
+    WebSocket(Arc<LinkSlot<WebSocketTransport>>),
     Http(Arc<HttpLink>),
 }
 
@@ -57,7 +57,7 @@ impl Link {
 
     pub(crate) fn kind(&self) -> Transport {
         match self {
-            Self::WebSocket => Transport::WebSockets,
+            Self::WebSocket(_) => Transport::WebSockets,
             Self::Http(link) => link.kind(),
         }
     }
@@ -80,6 +80,7 @@ impl Tokens {
         token: &str,
         id: &str,
         user: Option<&str>,
+        stateful: bool,
         settings: &Settings,
     ) -> bool {
         let inner = &mut *self.inner.lock();
@@ -95,7 +96,7 @@ impl Tokens {
             return false;
         }
         let expires = now + settings.negotiated_for;
-        let entry = Entry::Pending { id: id.into(), user: user.map(Into::into), expires };
+        let entry = Entry::Pending { id: id.into(), user: user.map(Into::into), expires, stateful };
         inner.entries.insert(token.into(), entry);
         inner.queue.push_back((expires, token.into()));
         inner.pending += 1;
@@ -119,22 +120,28 @@ impl Tokens {
         }
     }
 
-    /// Opens the transport of a negotiated connection; returns the connection's public id.
-    pub(crate) fn open(&self, now: Time, token: &str, opened: Opened) -> Result<ByteString, OpenError> {
+    /// Opens the transport of a negotiated connection. Returns the connection's public id, and whether stateful
+    /// reconnect was negotiated.
+    pub(crate) fn open(
+        &self,
+        now: Time,
+        token: &str,
+        opened: Opened,
+    ) -> Result<(ByteString, bool), OpenError> {
         let inner = &mut *self.inner.lock();
         let entry = inner.entries.get_mut(token).ok_or(OpenError::Unknown)?;
         let principal = opened.identity.principal();
-        let id = match entry {
+        let found = match entry {
             Entry::Open(_) => return Err(OpenError::AlreadyOpen),
             Entry::Pending { expires, .. } if *expires <= now => return Err(OpenError::Unknown),
             Entry::Pending { user, .. } if user.as_deref() != principal.user_id() => {
                 return Err(OpenError::OtherUser);
             }
-            Entry::Pending { id, .. } => id.clone(),
+            Entry::Pending { id, stateful, .. } => (id.clone(), *stateful),
         };
         *entry = Entry::Open(Arc::new(opened));
         inner.pending -= 1;
-        Ok(id)
+        Ok(found)
     }
 
     /// The connection is over.
@@ -165,8 +172,27 @@ pub(crate) fn requested_version(query: &[(String, String)]) -> Result<u8, Negoti
     }
 }
 
+/// Whether the client asks for stateful reconnect and gets it.
+pub(crate) fn grants_stateful_reconnect(
+    version: u8,
+    query: &[(String, String)],
+    options: &HubOptions,
+) -> bool {
+    let asked = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("useStatefulReconnect"));
+    version > 0
+        && options.stateful_reconnect
+        && options.transports.contains(&Transport::WebSockets)
+        && asked.is_some_and(|(_, value)| value.trim().eq_ignore_ascii_case("true"))
+}
+
 /// The answer to a negotiation: what the hub can be reached with, in the order of preference.
-pub(crate) fn accepted(version: u8, id: String, token: String, options: &HubOptions) -> NegotiateResponse {
+pub(crate) fn accepted(
+    version: u8,
+    id: String,
+    token: String,
+    stateful_reconnect: bool,
+    options: &HubOptions,
+) -> NegotiateResponse {
     let offered = Transport::ALL.into_iter().filter(|transport| options.transports.contains(transport));
     NegotiateResponse::Accepted(Negotiated {
         connection_id: id,
@@ -176,7 +202,7 @@ pub(crate) fn accepted(version: u8, id: String, token: String, options: &HubOpti
         transports: offered
             .map(|transport| AvailableTransport { transport, formats: transport.formats() })
             .collect(),
-        stateful_reconnect: false,
+        stateful_reconnect,
         token_lifetime_seconds: None,
     })
 }

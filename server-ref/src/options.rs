@@ -5,10 +5,13 @@ use hubwire::protocol::Transport;
 pub struct HubOptions {
     /// The transports that clients can use; the order does not matter. All by default.
     pub transports: Vec<Transport>,
+    /// Whether clients that ask for it can come back after the loss of their WebSocket as if nothing had happened. Off by
+    /// default, as in SignalR: connections are kept for a while when they are lost.
+    pub stateful_reconnect: bool,
 }
 
 impl Default for HubOptions {
     fn default() -> Self {
-        Self { transports: Transport::ALL.to_vec() }
+        Self { transports: Transport::ALL.to_vec(), stateful_reconnect: false }
     }
 }

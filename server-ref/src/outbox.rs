@@ -139,6 +139,14 @@ impl Outbox {
         Some(joined.freeze())
     }
 
+    /// Takes the next message if it fits into `limit` bytes, or in any case with `always`.
+    pub(crate) fn take_one(&self, limit: usize, always: bool) -> Option<Bytes> {
+        let mut inner = self.inner.lock();
+        let frame = inner.frames.pop_front_if(|frame| always || frame.len() <= limit)?;
+        inner.bytes -= frame.len();
+        Some(frame)
+    }
+
     /// Arranges for the task to be woken by the next push or command. Returns whether there is one already.
     pub(crate) fn park(&self, cx: &Context<'_>, ignore_frames: bool) -> bool {
         let mut inner = self.inner.lock();

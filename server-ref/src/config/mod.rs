@@ -220,6 +220,8 @@ pub struct Limits {
     pub outbox_messages: usize,
     /// Bytes that wait for one client; with more it is disconnected.
     pub outbox_bytes: usize,
+    /// With stateful reconnect: bytes that one client has not acknowledged; with more the rest waits.
+    pub replay_bytes: usize,
     /// Waiting messages leave together in frames of up to this size.
     pub coalesced_bytes: usize,
     /// The read buffer of each WebSocket. Small, because every idle connection has one.
@@ -244,6 +246,7 @@ impl Default for Limits {
             groups_per_connection: 1_000,
             outbox_messages: 10_000,
             outbox_bytes: 4 * 1024 * 1024,
+            replay_bytes: 100_000,
             coalesced_bytes: 64 * 1024,
             read_buffer_bytes: 1024,
             events: 100,
@@ -322,6 +325,7 @@ impl Config {
             ("limits.groups_per_connection", limits.groups_per_connection),
             ("limits.outbox_messages", limits.outbox_messages),
             ("limits.outbox_bytes", limits.outbox_bytes),
+            ("limits.replay_bytes", limits.replay_bytes),
             ("limits.coalesced_bytes", limits.coalesced_bytes),
             ("limits.read_buffer_bytes", limits.read_buffer_bytes),
         ];

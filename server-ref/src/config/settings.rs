@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hubwire::protocol::Transport;
+use hubwire::protocol::{Transport, VERSION_STATEFUL};
 
 use super::Config;
 use crate::outbox::OutboxLimits;
@@ -42,6 +42,7 @@ impl From<&Config> for Settings {
                 client_timeout: Some(times.client_timeout),
                 send_timeout: Some(times.send),
                 disconnect_timeout: times.disconnect,
+                replay_bytes: limits.replay_bytes,
                 parallel_invocations: limits.parallel_invocations,
                 invocation_queue: limits.invocation_queue,
                 streams: limits.streams,
@@ -77,6 +78,8 @@ impl From<&Config> for Settings {
 #[derive(Debug)]
 pub(crate) struct SessionConfigs {
     pub(crate) websocket: Arc<SessionConfig>,
+    /// A WebSocket with stateful reconnect.
+    pub(crate) stateful: Arc<SessionConfig>,
     pub(crate) server_sent_events: Arc<SessionConfig>,
     pub(crate) long_polling: Arc<SessionConfig>,
 }
@@ -87,7 +90,9 @@ impl SessionConfigs {
         // Polls show that the client is there, and a response is either taken or the next poll does not come.
         let long_polling =
             SessionConfig { keep_alive: None, client_timeout: None, send_timeout: None, ..config };
+        let stateful = SessionConfig { max_version: VERSION_STATEFUL, ..config };
         Self {
+            stateful: Arc::new(stateful),
             websocket: Arc::new(config),
             server_sent_events: Arc::new(server_sent_events),
             long_polling: Arc::new(long_polling),

@@ -1,8 +1,10 @@
 //! The task of one connection: transport ⇄ frames ⇄ [`Session`] ⇄ methods.
 
+mod link;
 mod methods;
 mod shared;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ use crate::outbox::Command;
 use crate::registry;
 use crate::session::{End, Input, MethodCall, Output, Session, SessionConfig};
 use crate::shutdown::ShutdownWaker;
-use crate::transport::{Received, Transport};
+use crate::transport::{LinkSlot, Received, Transport};
 
 use methods::Methods;
 pub(crate) use shared::Connection;
@@ -40,7 +42,10 @@ const BUDGET: usize = 128;
 /// One connection, from the opened transport to its end.
 pub(crate) struct ConnectionTask<T> {
     endpoint: Arc<Endpoint>,
-    transport: T,
+    /// `None` while a connection that can be resumed has none.
+    transport: Option<T>,
+    /// Where another one comes, with stateful reconnect.
+    links: Option<Arc<LinkSlot<T>>>,
     session: Session<Payload>,
     decoder: FrameDecoder,
     id: ByteString,
@@ -50,6 +55,10 @@ pub(crate) struct ConnectionTask<T> {
     registration: Option<Registration>,
     /// The answer to the handshake, which leaves in a frame of its own.
     handshake: Option<Bytes>,
+    /// Whether that frame is on its way. Nothing else leaves meanwhile.
+    handshake_leaves: bool,
+    /// With stateful reconnect: what leaves before everything else and is not counted, repetitions included.
+    urgent: VecDeque<Bytes>,
     connect_hook: Option<BoxFuture<'static, Result<(), String>>>,
     /// Whether the connect hook succeeded, so that the disconnect hook has to run.
     connected: bool,
@@ -86,12 +95,15 @@ impl<T: Transport> ConnectionTask<T> {
             shutdown: ShutdownWaker::new(&endpoint.shutdown),
             told_of_shutdown: false,
             endpoint,
-            transport,
+            transport: Some(transport),
+            links: None,
             id,
             identity,
             connection: None,
             registration: None,
             handshake: None,
+            handshake_leaves: false,
+            urgent: VecDeque::new(),
             connect_hook: None,
             connected: false,
             methods: Methods::default(),
@@ -102,6 +114,11 @@ impl<T: Transport> ConnectionTask<T> {
             deadline: None,
             end: None,
         })
+    }
+
+    /// The connection can go on over transports that come there.
+    pub(crate) fn takes_links_from(&mut self, slot: Arc<LinkSlot<T>>) {
+        self.links = Some(slot);
     }
 
     /// Runs the connection to its end.
@@ -118,12 +135,13 @@ impl<T: Transport> ConnectionTask<T> {
         self.shutdown.register(cx);
         loop {
             self.notice_presence(cx);
+            self.take_link(cx);
             let mut held_streams = false;
             while budget > 0 && self.end.is_none() && self.step(cx, &mut held_streams) {
                 budget -= 1;
             }
             // Writing comes after reading, so that what was answered meanwhile leaves in one frame.
-            let blocked = self.poll_write(cx);
+            let blocked = self.poll_write(cx) || !self.may_write();
             if self.end.is_some() {
                 return Poll::Ready(());
             }
@@ -139,14 +157,6 @@ impl<T: Transport> ConnectionTask<T> {
                 return Poll::Pending;
             }
             budget -= 1;
-        }
-    }
-
-    fn notice_presence(&mut self, cx: &TaskContext<'_>) {
-        let attached = self.transport.is_attached(cx);
-        if attached != self.attached {
-            self.attached = attached;
-            self.input(if attached { Input::Attached } else { Input::Detached });
         }
     }
 
@@ -222,7 +232,7 @@ impl<T: Transport> ConnectionTask<T> {
         let input = match self.decoder.next() {
             Ok(Some(frame)) => self.decode(&frame),
             Err(error) => Input::Violation(error),
-            Ok(None) => match self.transport.poll_receive(cx) {
+            Ok(None) => match self.poll_receive(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Received::Frame(frame)) => {
                     self.decoder.push(frame);
@@ -314,6 +324,8 @@ impl<T: Transport> ConnectionTask<T> {
                     };
                     self.methods.reply(&id, result);
                 }
+                Output::DropLink => self.drop_link(),
+                Output::Replay(frames) => self.urgent.extend(frames),
                 Output::End(end) => self.end = Some(end),
             }
         }
@@ -343,13 +355,17 @@ impl<T: Transport> ConnectionTask<T> {
         }));
     }
 
-    fn transmit(&self, message: &HubMessage<Payload>) {
-        if let Some(connection) = &self.connection {
-            connection.outbox.push(registry::encode(connection.encoding, message));
-            if message.is_sequenced() {
-                self.endpoint.stats.sent(1);
-            }
+    fn transmit(&mut self, message: &HubMessage<Payload>) {
+        let Some(connection) = &self.connection else { return };
+        let frame = registry::encode(connection.encoding, message);
+        if message.is_sequenced() {
+            self.endpoint.stats.sent(1);
+        } else if self.session.is_counting() && !matches!(message, HubMessage::Close(_)) {
+            // Not behind what may have to wait for this very acknowledgement.
+            self.urgent.push_back(frame);
+            return;
         }
+        connection.outbox.push(frame);
     }
 
     fn run_method(&mut self, call: MethodCall<Payload>) -> Option<Input<Payload>> {
@@ -371,60 +387,6 @@ impl<T: Transport> ConnectionTask<T> {
 
     fn waiting_bytes(&self) -> usize {
         self.connection.as_ref().map_or(0, |connection| connection.outbox.bytes())
-    }
-
-    /// Writes as much as the transport takes. Returns whether something is left.
-    fn poll_write(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        loop {
-            let waits = self.handshake.is_some()
-                || self.connection.as_ref().is_some_and(|connection| !connection.outbox.is_empty());
-            if !waits && !self.unflushed {
-                return false;
-            }
-            let ready = match waits {
-                true => self.transport.poll_ready(cx),
-                false => self.transport.poll_flush(cx),
-            };
-            let result = match ready {
-                Poll::Pending => {
-                    if !self.stalled {
-                        self.stalled = true;
-                        self.input(Input::Stalled);
-                    }
-                    return true;
-                }
-                Poll::Ready(Ok(())) if waits => self.write_frame(),
-                Poll::Ready(Ok(())) => {
-                    self.unflushed = false;
-                    Ok(())
-                }
-                Poll::Ready(Err(error)) => Err(error),
-            };
-            if self.stalled {
-                self.stalled = false;
-                self.input(Input::Flowing);
-            }
-            if let Err(error) = result {
-                self.input(Input::LinkLost(Some(error)));
-                // The session may have ended before, so it is not the session that says so.
-                self.end.get_or_insert(End::LinkLost(None));
-                return false;
-            }
-        }
-    }
-
-    fn write_frame(&mut self) -> Result<(), String> {
-        let encoding = self.encoding();
-        let frame = match (self.handshake.take(), &self.connection) {
-            (Some(frame), _) => Some(frame),
-            (None, Some(connection)) => connection.outbox.take(self.endpoint.settings.coalesced_bytes),
-            (None, None) => None,
-        };
-        let Some(frame) = frame else { return Ok(()) };
-        self.unflushed = true;
-        self.transport.send(encoding, frame)?;
-        self.input(Input::Sent);
-        Ok(())
     }
 
     /// Arms the timer. Returns whether its time has come.
@@ -452,6 +414,9 @@ impl<T: Transport> ConnectionTask<T> {
     /// Says goodbye to everybody.
     async fn finish(mut self: Box<Self>) {
         let end = self.end.take().unwrap_or(End::LinkLost(None));
+        if let Some(links) = &self.links {
+            links.set_open(false);
+        }
         let endpoint = self.endpoint.clone();
         if let Some(connection) = &self.connection {
             endpoint.registry.remove(connection);
@@ -462,7 +427,10 @@ impl<T: Transport> ConnectionTask<T> {
         if !matches!(end, End::SlowConsumer | End::Abandoned | End::LinkLost(Some(_))) {
             // A client that does not take its last messages is not waited for any longer than that.
             let farewell = poll_fn(|cx| {
-                if self.poll_write(cx) { Poll::Pending } else { self.transport.poll_close(cx, is_error) }
+                if self.poll_write(cx) {
+                    return Poll::Pending;
+                }
+                self.transport.as_mut().map_or(Poll::Ready(()), |link| link.poll_close(cx, is_error))
             });
             let _ = tokio::time::timeout(settings.close_timeout, farewell).await;
         }

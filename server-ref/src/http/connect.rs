@@ -18,7 +18,7 @@ use crate::connection::ConnectionTask;
 use crate::identity::Identity;
 use crate::negotiate::{Link, OpenError, Opened, Tokens, random_id};
 use crate::transport::{
-    EventStream, HttpLink, HttpTransport, Polled, Received, Transport, WebSocketTransport,
+    EventStream, HttpLink, HttpTransport, LinkSlot, Polled, Received, Transport, WebSocketTransport,
 };
 
 /// The cached answer to a poll or of a stream would be that of another connection.
@@ -101,32 +101,55 @@ impl Request<'_> {
         let token = match self.token {
             Some(_) => {
                 let (token, opened) = self.find_for(Kind::WebSockets)?;
-                if opened.is_some() {
-                    return Err(refusal(OpenError::AlreadyOpen));
+                if let Some(opened) = opened {
+                    return self.resume(&opened, parts).await;
                 }
                 Some(token.to_owned())
             }
             // A client that skips the negotiation.
             None => self.check_offered(Kind::WebSockets).map(|()| None)?,
         };
-        let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await;
-        let upgrade = upgrade.map_err(IntoResponse::into_response)?;
+        let upgrade = self.upgrade(parts).await?;
         let permit = self.admit()?;
         let identity = Identity::new(self.principal);
-        let opened = Opened { identity: identity.clone(), link: Link::WebSocket };
-        let (id, open) = open(self.shared, self.hub, token, opened)?;
+        let slot = LinkSlot::new();
+        let opened = Opened { identity: identity.clone(), link: Link::WebSocket(slot.clone()) };
+        let (id, stateful, open) = open(self.shared, self.hub, token, opened)?;
         let endpoint = self.hub.endpoint.clone();
-        let upgrade = upgrade
-            .read_buffer_size(settings.read_buffer_bytes)
-            .write_buffer_size(0)
-            .max_message_size(settings.frame_bytes)
-            .max_frame_size(settings.frame_bytes);
-        let session = settings.sessions.websocket.clone();
+        let sessions = &settings.sessions;
+        let session = if stateful { &sessions.stateful } else { &sessions.websocket }.clone();
         Ok(upgrade.on_upgrade(async move |socket| {
             let transport = WebSocketTransport::new(socket);
             // A task of its own, because that of the upgrade has the size of a whole socket and more.
-            run(ConnectionTask::new(endpoint, transport, id, identity, session), open, permit);
+            let mut task = ConnectionTask::new(endpoint, transport, id, identity, session);
+            if stateful {
+                task.takes_links_from(slot);
+            }
+            run(task, open, permit);
         }))
+    }
+
+    /// Another socket for a connection, in place of the one it lost or will find to be lost.
+    async fn resume(self, opened: &Opened, parts: &mut Parts) -> Answer {
+        let slot = match &opened.link {
+            Link::WebSocket(slot) if slot.is_open() => slot.clone(),
+            _ => return Err(refusal(OpenError::AlreadyOpen)),
+        };
+        let upgrade = self.upgrade(parts).await?;
+        opened.identity.renew(self.principal);
+        // If the connection ends meanwhile the socket is dropped, and the client begins a new one.
+        Ok(upgrade.on_upgrade(async move |socket| slot.offer(WebSocketTransport::new(socket))))
+    }
+
+    async fn upgrade(&self, parts: &mut Parts) -> Result<WebSocketUpgrade, Response> {
+        let settings = &self.shared.settings;
+        let upgrade = WebSocketUpgrade::from_request_parts(parts, &()).await;
+        Ok(upgrade
+            .map_err(IntoResponse::into_response)?
+            .read_buffer_size(settings.read_buffer_bytes)
+            .write_buffer_size(0)
+            .max_message_size(settings.frame_bytes)
+            .max_frame_size(settings.frame_bytes))
     }
 
     /// Opens the response that carries Server-Sent Events.
@@ -158,7 +181,7 @@ impl Request<'_> {
                 identity.renew(self.principal);
                 link
             }
-            Some(Opened { link: Link::WebSocket, .. }) => return Err(unknown_id()),
+            Some(Opened { link: Link::WebSocket(_), .. }) => return Err(unknown_id()),
         };
         Ok(match link.poll(self.shared.settings.poll_timeout).await {
             Polled::Data(data) => polled(data),
@@ -173,7 +196,7 @@ impl Request<'_> {
         let link = HttpLink::new(kind, settings.coalesced_bytes);
         let identity = Identity::new(self.principal);
         let opened = Opened { identity: identity.clone(), link: Link::Http(link.clone()) };
-        let (id, open) = open(self.shared, self.hub, Some(token), opened)?;
+        let (id, _, open) = open(self.shared, self.hub, Some(token), opened)?;
         let session = match kind {
             Kind::LongPolling => &settings.sessions.long_polling,
             Kind::WebSockets | Kind::ServerSentEvents => &settings.sessions.server_sent_events,
@@ -227,18 +250,19 @@ impl Request<'_> {
     }
 }
 
-/// Makes a connection of a negotiated one, or a new one if there is no token. Returns its public id.
+/// Makes a connection of a negotiated one, or a new one if there is no token. Returns its public id, and whether
+/// stateful reconnect was negotiated.
 fn open(
     shared: &Shared,
     hub: &HubRoute,
     token: Option<String>,
     opened: Opened,
-) -> Result<(ByteString, OpenToken), Response> {
-    let id = match &token {
+) -> Result<(ByteString, bool, OpenToken), Response> {
+    let (id, stateful) = match &token {
         Some(token) => hub.tokens.open(shared.clock.now(), token, opened).map_err(refusal)?,
-        None => random_id().map_err(|_| text(StatusCode::INTERNAL_SERVER_ERROR, ""))?.into(),
+        None => (random_id().map_err(|_| text(StatusCode::INTERNAL_SERVER_ERROR, ""))?.into(), false),
     };
-    Ok((id, OpenToken { tokens: hub.tokens.clone(), token }))
+    Ok((id, stateful, OpenToken { tokens: hub.tokens.clone(), token }))
 }
 
 fn run<T: Transport>(task: Box<ConnectionTask<T>>, open: OpenToken, permit: Permit) {

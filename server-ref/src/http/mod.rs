@@ -122,10 +122,12 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             };
             let token = if version == 0 { &id } else { &secret };
             let now = shared.clock.now();
-            if !hub.tokens.prepare(now, token, &id, principal.user_id(), &shared.settings) {
+            let options = &hub.endpoint.options;
+            let stateful = negotiate::grants_stateful_reconnect(version, query, options);
+            if !hub.tokens.prepare(now, token, &id, principal.user_id(), stateful, &shared.settings) {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Too many negotiated connections.");
             }
-            negotiate::accepted(version, id, secret, &hub.endpoint.options)
+            negotiate::accepted(version, id, secret, stateful, options)
         }
     };
     json(&response)

@@ -27,8 +27,10 @@ pub struct SessionConfig {
     pub client_calls: usize,
     /// Whether clients see the texts of errors that were not meant for them.
     pub detailed_errors: bool,
-    /// The highest version of the hub protocol: 2 needs stateful reconnect.
+    /// The highest version of the hub protocol: 2 allows stateful reconnect.
     pub max_version: u8,
+    /// With stateful reconnect, how many bytes may wait for the client's acknowledgement before nothing more leaves.
+    pub replay_bytes: usize,
     /// What the transport can carry.
     pub formats: TransferFormats,
 }
@@ -48,6 +50,7 @@ impl Default for SessionConfig {
             client_calls: 100,
             detailed_errors: false,
             max_version: VERSION,
+            replay_bytes: 100_000,
             formats: TransferFormats { text: true, binary: true },
         }
     }

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use bytestring::ByteString;
 use hubwire::Time;
 use hubwire::protocol::{
@@ -80,6 +81,12 @@ pub enum Input<P> {
     Detached,
     /// It is there again.
     Attached,
+    /// The answer to the handshake has left the transport.
+    HandshakeSent,
+    /// With stateful reconnect: this counted message was given to the transport.
+    Left(Bytes),
+    /// With stateful reconnect: the client came with a new transport, whether or not the old one was lost.
+    LinkReplaced,
     /// The transport ended. `None` is a proper close by the client.
     LinkLost(Option<String>),
     /// Time has passed.
@@ -112,6 +119,10 @@ pub enum Output<P> {
         /// Its result.
         outcome: Outcome<P>,
     },
+    /// With stateful reconnect: the transport is of no use any more. The client may come with another one.
+    DropLink,
+    /// With stateful reconnect: send these messages again, behind what was transmitted before.
+    Replay(Vec<Bytes>),
     /// It is over: send what waits, close the transport, run the disconnect hook. Comes once.
     End(End),
     /// Nothing more to do until that time or the next input. Always the last output of a drain.

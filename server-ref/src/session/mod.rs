@@ -37,6 +37,8 @@ mod calls;
 mod config;
 mod end;
 mod io;
+mod reliable;
+mod timers;
 mod uploads;
 
 #[cfg(test)]
@@ -50,7 +52,7 @@ use bytestring::ByteString;
 use hubwire::Time;
 use hubwire::protocol::{
     Call, Close, Completion, HandshakeRequest, HandshakeRequestError, HandshakeResponse, Headers, HubMessage,
-    Invocation, Outcome, ProtocolError, StreamItem,
+    Invocation, Outcome, ProtocolError, StreamItem, VERSION_STATEFUL,
 };
 
 use calls::{Calls, Refusal};
@@ -58,6 +60,7 @@ pub use config::SessionConfig;
 pub(crate) use end::CONNECTION_ERROR;
 pub use end::End;
 pub use io::{CallKey, Input, MethodCall, Output, UploadEvent, UploadKey};
+use reliable::{Reliable, Verdict};
 use uploads::Uploads;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,8 @@ pub struct Session<P> {
     last_sent: Time,
     stalled_since: Option<Time>,
     detached_since: Option<Time>,
+    /// With stateful reconnect, from the handshake on.
+    reliable: Option<Box<Reliable>>,
     /// Whether the client timeout was suspended after the last input.
     suspended: bool,
 }
@@ -100,6 +105,7 @@ impl<P> Session<P> {
             last_sent: now,
             stalled_since: None,
             detached_since: None,
+            reliable: None,
             suspended: false,
         }
     }
@@ -121,6 +127,26 @@ impl<P> Session<P> {
         self.phase == Phase::Ended
     }
 
+    /// Whether counted messages may leave now. Without stateful reconnect, and at the end, always.
+    pub fn may_transmit(&self) -> bool {
+        match &self.reliable {
+            Some(reliable) if self.phase != Phase::Ended => {
+                self.detached_since.is_none() && reliable.may_transmit()
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether the client can come back with another transport.
+    pub fn is_resumable(&self) -> bool {
+        self.phase != Phase::Ended && self.reliable.as_ref().is_some_and(|reliable| reliable.was_answered())
+    }
+
+    /// Whether messages are counted, so that the driver reports them with [`Input::Left`].
+    pub const fn is_counting(&self) -> bool {
+        self.reliable.is_some()
+    }
+
     /// Takes what happened. `now` never goes back; if it does, no timer fires.
     pub fn handle(&mut self, now: Time, input: Input<P>) {
         if self.phase == Phase::Ended {
@@ -130,8 +156,16 @@ impl<P> Session<P> {
             Input::Handshake(request) => self.handle_handshake(now, request),
             Input::Connected(result) => self.handle_connected(now, result),
             Input::Message(message) => {
+                let verdict = match &mut self.reliable {
+                    Some(reliable) => reliable.receive(now, &message),
+                    None => Verdict::Pass,
+                };
                 self.last_received = now;
-                self.handle_message(now, message);
+                match verdict {
+                    Verdict::Pass => self.handle_message(now, message),
+                    Verdict::Ignore => {}
+                    Verdict::Violation(error) => self.close_with(End::Violation(error), true),
+                }
             }
             Input::Unknown => self.last_received = now,
             Input::Violation(error) if self.phase == Phase::Handshaking => {
@@ -178,7 +212,24 @@ impl<P> Session<P> {
                 self.detached_since.get_or_insert(now);
             }
             Input::Attached => self.detached_since = None,
-            Input::LinkLost(error) => self.end(End::LinkLost(error)),
+            Input::HandshakeSent => {
+                if let Some(reliable) = &mut self.reliable {
+                    reliable.answered(now);
+                }
+            }
+            Input::Left(frame) => {
+                self.last_sent = now;
+                if let Some(reliable) = &mut self.reliable {
+                    reliable.left(frame);
+                }
+            }
+            Input::LinkReplaced => self.replace_link(now),
+            // A proper close is final.
+            Input::LinkLost(error) => {
+                if error.is_none() || !self.lose_link(now) {
+                    self.end(End::LinkLost(error));
+                }
+            }
             Input::Tick => self.handle_tick(now),
         }
         self.start_calls();
@@ -231,6 +282,9 @@ impl<P> Session<P> {
             return self.refuse_handshake(text.clone(), &text);
         }
         self.phase = Phase::Connecting;
+        if request.version >= VERSION_STATEFUL {
+            self.reliable = Some(Reliable::new(self.config.replay_bytes));
+        }
         self.last_received = now;
         self.last_sent = now;
         self.outputs.push_back(Output::Handshake(HandshakeResponse::default()));
@@ -301,7 +355,7 @@ impl<P> Session<P> {
                 self.transmit(now, close(None, true));
                 self.end(End::ClientClosed(message.error));
             }
-            // They belong to stateful reconnect, which this session did not negotiate.
+            // They belong to stateful reconnect, where they do not come so far.
             HubMessage::Ack { .. } | HubMessage::Sequence { .. } => {}
         }
     }
@@ -366,7 +420,10 @@ impl<P> Session<P> {
     }
 
     fn transmit(&mut self, now: Time, message: HubMessage<P>) {
-        self.last_sent = now;
+        // What is counted may have to wait; the driver tells when it leaves.
+        if !(self.is_counting() && message.is_sequenced()) {
+            self.last_sent = now;
+        }
         self.outputs.push_back(Output::Transmit(message));
     }
 
@@ -385,70 +442,6 @@ impl<P> Session<P> {
         self.uploads = Uploads::default();
         self.client_calls = HashSet::new();
         self.outputs.push_back(Output::End(end));
-    }
-
-    fn handle_tick(&mut self, now: Time) {
-        if self.detached_deadline().is_some_and(|at| now >= at) {
-            return self.end(End::Abandoned);
-        }
-        if self.phase == Phase::Handshaking {
-            if now >= self.last_received + self.config.handshake_timeout {
-                let error = HandshakeRequestError::Canceled;
-                self.refuse_handshake(error.to_string(), &error);
-            }
-            return;
-        }
-        // Timers fire when little happens, which is the time to give back what busier times allocated.
-        self.calls.release_memory();
-        self.uploads.release_memory();
-        if self.outputs.is_empty() {
-            self.outputs = VecDeque::new();
-        }
-        if self.stall_deadline().is_some_and(|at| now >= at) {
-            return self.end(End::SlowConsumer);
-        }
-        if self.timeout_deadline().is_some_and(|at| now >= at) {
-            return self.close_with(End::ClientTimeout, true);
-        }
-        if self.ping_deadline().is_some_and(|at| now >= at) {
-            self.transmit(now, HubMessage::Ping);
-        }
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        let deadlines = match self.phase {
-            Phase::Ended => return None,
-            Phase::Handshaking => [Some(self.last_received + self.config.handshake_timeout), None, None],
-            Phase::Connecting | Phase::Connected => {
-                [self.ping_deadline(), self.timeout_deadline(), self.stall_deadline()]
-            }
-        };
-        deadlines.into_iter().chain([self.detached_deadline()]).flatten().min()
-    }
-
-    fn ping_deadline(&self) -> Option<Time> {
-        // No use in pings behind bytes that do not leave.
-        self.config.keep_alive.filter(|_| self.stalled_since.is_none()).map(|after| self.last_sent + after)
-    }
-
-    fn timeout_deadline(&self) -> Option<Time> {
-        self.config
-            .client_timeout
-            .filter(|_| !self.is_timeout_suspended())
-            .map(|after| self.last_received + after)
-    }
-
-    fn stall_deadline(&self) -> Option<Time> {
-        Some(self.stalled_since? + self.config.send_timeout?)
-    }
-
-    fn detached_deadline(&self) -> Option<Time> {
-        self.detached_since.map(|since| since + self.config.disconnect_timeout)
-    }
-
-    /// A client is not timed out while it is the server that keeps it waiting.
-    fn is_timeout_suspended(&self) -> bool {
-        self.phase != Phase::Connected || self.calls.holds_slots() || !self.wants_input()
     }
 }
 

@@ -2,6 +2,7 @@ use hubwire::protocol::{CancelInvocation, Encoding, StreamInvocation, TransferFo
 
 use super::*;
 
+mod stateful;
 mod table;
 
 /// Payloads are numbers: the session never reads them.

@@ -2,6 +2,7 @@
 
 mod http;
 mod memory;
+mod slot;
 mod websocket;
 
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use hubwire::protocol::Encoding;
 
 pub(crate) use http::{EventStream, HttpLink, HttpTransport, Polled};
 pub use memory::{MemoryClient, MemoryTransport, memory};
+pub(crate) use slot::LinkSlot;
 pub(crate) use websocket::WebSocketTransport;
 
 /// The frames of one connection, in both directions.
