@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use hubwire_server::config::Config;
-use hubwire_server::{Context, DisconnectReason, Hub, HubError, Server, State, UploadStream};
+use hubwire_server::{Context, DisconnectReason, Hub, HubError, HubOptions, Server, State, UploadStream};
 use rmpv::Value;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
@@ -299,7 +299,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.times.keep_alive = Duration::from_secs(1);
     config.times.client_timeout = Duration::from_secs(5);
     config.times.handshake = Duration::from_secs(2);
-    let server = Server::builder().config(config).hub("/hubs/interop", hub()?).build()?;
+    let options = HubOptions { stateful_reconnect: true, ..HubOptions::default() };
+    let server = Server::builder().config(config).hub_with("/hubs/interop", hub()?, options).build()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on http://{}", listener.local_addr()?);
     let input_ended = async {
