@@ -26,15 +26,15 @@ struct Pair {
 }
 
 pub(crate) fn suite() -> Result<Counts> {
-    let binaries = build_binaries(&["interop-server", "interop-client"])?;
-    let [our_server, our_client] = &binaries[..] else {
-        return Err("cargo did not build both interop programs".into());
+    let binaries = build_binaries(&["interop-server", "interop-client", "fault-proxy"])?;
+    let [our_server, our_client, fault_proxy] = &binaries[..] else {
+        return Err("cargo did not build all interop programs".into());
     };
     let reports = target_folder().join("interop");
     fs::create_dir_all(&reports).map_err(|error| format!("{}: {error}", reports.display()))?;
     let mut results = Vec::new();
     let mut counts = Counts::default();
-    for pair in pairs(our_client) {
+    for pair in pairs(our_client, fault_proxy) {
         let server = if pair.server == "go" { &go_program("go-server") } else { our_server };
         match run(pair, server, &reports) {
             Ok(rows) => results.extend(rows),
@@ -50,7 +50,7 @@ pub(crate) fn suite() -> Result<Counts> {
     Ok(counts)
 }
 
-fn pairs(our_client: &Path) -> [Pair; 5] {
+fn pairs(our_client: &Path, fault_proxy: &Path) -> [Pair; 5] {
     let with = |name: &Path, argument: &str, file: &Path| {
         let mut command = program(name);
         command.args(Some(argument).filter(|argument| !argument.is_empty())).arg(file);
@@ -60,16 +60,14 @@ fn pairs(our_client: &Path) -> [Pair; 5] {
     let mut python = with(&python_program(), "", &folder.join("python/run.py"));
     // Nothing is to be written into the source folder.
     python.env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut typescript = with("node".as_ref(), "", &folder.join("ts/run.mjs"));
+    typescript.arg("--fault-proxy").arg(fault_proxy);
     let others = |what, client, mut command: Command| {
         command.args(["--transports", TRANSPORTS]);
         Pair { what, client, command, server: "hubwire" }
     };
     [
-        others(
-            "the official TypeScript client with our server",
-            "typescript",
-            with("node".as_ref(), "", &folder.join("ts/run.mjs")),
-        ),
+        others("the official TypeScript client with our server", "typescript", typescript),
         others(
             "the official Java client with our server",
             "java",
