@@ -271,7 +271,7 @@ func streams() []scenario {
 			items, _ := drain(results)
 			equal(items, numbers(20), "stream")
 		}},
-		{"stream-fails-midway", []string{"stream-errors"}, func(t *run) {
+		{"stream-fails-midway", []string{"stream-errors", "error-behind-items"}, func(t *run) {
 			items, text := drain(t.connect().PullStream("CountThenFail", 3, "no more"))
 			want := "An error occurred on the server while streaming results. HubException: no more"
 			equal(list{items, text}, list{numbers(3), want}, "stream")
