@@ -63,6 +63,7 @@ mod options;
 mod outbox;
 mod principal;
 mod registry;
+mod serve;
 mod server;
 pub mod session;
 mod shutdown;

@@ -21,6 +21,7 @@ use crate::negotiate::{Tokens, random_id};
 use crate::options::HubOptions;
 use crate::outbox::Queued;
 use crate::registry::Registry;
+use crate::serve::serve;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
 use crate::transport::Transport;
@@ -45,36 +46,48 @@ impl Server {
 
     /// The server as a router, to serve it along with other routes.
     ///
-    /// It answers everything that no other route does. Whoever serves it calls [`ServerHandle::shutdown`] in the end.
+    /// It answers everything that no other route does. Whoever serves it calls [`ServerHandle::shutdown`] in the end, and
+    /// limits the time and size of request heads, which [`serve`](Self::serve) does itself.
     pub fn into_router(self) -> Router {
         Router::new().fallback(http::dispatch).with_state(self.shared)
     }
 
     /// Serves until `shutdown` completes, then tells all clients to come back later and waits for them to go.
     ///
+    /// Small messages are delayed by the kernel unless the sockets have `TCP_NODELAY`, which is up to the listener:
+    ///
+    /// ```no_run
+    /// # async fn serve(server: hubwire_server::Server) -> std::io::Result<()> {
+    /// use axum::serve::ListenerExt;
+    ///
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// let listener = listener.tap_io(|socket| {
+    ///     // It works without, only slower.
+    ///     let _ = socket.set_nodelay(true);
+    /// });
+    /// server.serve(listener, std::future::pending()).await
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// When the listener fails for good.
-    pub async fn serve<L>(self, listener: L, shutdown: impl Future<Output = ()>) -> io::Result<()>
-    where
-        L: Listener,
-        L::Addr: std::fmt::Debug,
-    {
+    /// Listeners deal with their errors themselves, so there are none today.
+    pub async fn serve<L: Listener>(self, listener: L, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let handle = self.handle();
         let stopping = CancellationToken::new();
-        let serving = axum::serve(listener, self.into_router())
-            .with_graceful_shutdown(stopping.clone().cancelled_owned())
-            .into_future();
-        tokio::pin!(serving);
+        let serving = serve(listener, self.shared, stopping.clone());
+        let stop = async {
+            shutdown.await;
+            // Requests are answered until then: a client that polls would not learn of the end otherwise.
+            handle.shutdown().await;
+            stopping.cancel();
+            // Requests that are still being answered are not waited for any longer than connections were.
+            tokio::time::sleep(handle.shared.settings.shutdown_timeout).await;
+        };
         tokio::select! {
-            result = &mut serving => return result,
-            () = shutdown => {}
+            () = serving => {}
+            () = stop => {}
         }
-        // Requests are answered until then: a client that polls would not learn of the end otherwise.
-        handle.shutdown().await;
-        stopping.cancel();
-        // Requests that are still being answered are not waited for any longer than connections were.
-        let limit = handle.shared.settings.shutdown_timeout;
-        tokio::time::timeout(limit, serving).await.unwrap_or(Ok(()))
+        Ok(())
     }
 }
 

@@ -204,6 +204,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// The largest frame from a client, which may hold several messages.
     pub frame_bytes: usize,
+    /// The head of a request; at least 8192.
+    pub header_bytes: usize,
     /// Methods of one client that run at once, streaming ones not counted.
     pub parallel_invocations: usize,
     /// Calls of one client that wait for their turn.
@@ -238,6 +240,7 @@ impl Default for Limits {
             negotiated: 20_000,
             message_bytes: 32 * 1024,
             frame_bytes: 256 * 1024,
+            header_bytes: 16 * 1024,
             parallel_invocations: 1,
             invocation_queue: 16,
             streams: 100,
@@ -331,6 +334,9 @@ impl Config {
         ];
         if let Some((key, _)) = positive.iter().find(|(_, limit)| *limit == 0) {
             return Err(ConfigError::new(*key, "must be more than zero"));
+        }
+        if limits.header_bytes < 8192 {
+            return Err(ConfigError::new("limits.header_bytes", "must be at least 8192"));
         }
         if limits.frame_bytes < limits.message_bytes {
             return Err(ConfigError::new("limits.frame_bytes", "must not be less than limits.message_bytes"));

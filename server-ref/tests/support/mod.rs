@@ -164,6 +164,12 @@ impl Socket {
         rest
     }
 
+    /// Closes the WebSocket properly.
+    pub async fn close(mut self) {
+        self.stream.close(None).await.unwrap();
+        while let Some(Ok(_)) = self.stream.next().await {}
+    }
+
     /// Drops the connection without a word.
     pub fn cut(self) {}
 }
