@@ -97,7 +97,8 @@ func tryAll() (failed bool, err error) {
 					continue
 				}
 				result := result{Protocol: protocol, Transport: transport, Scenario: one.name}
-				reason := cannot(lacks, protocol, one.needs)
+				// What is lacking on one transport only is keyed by the transport and the scenario.
+				reason := cannot(lacks, protocol, append([]string{transport + " " + one.name}, one.needs...))
 				if reason != "" && (one.run == nil || !*noSkips) {
 					result.Outcome, result.Reason = "skip", reason
 				} else {

@@ -27,6 +27,8 @@ async function survives(t, cuts) {
       if (i === cut % 5) await proxy.command({ reset: true });
     }
     await Promise.all(work);
+    // Both ends make one attempt to resume: the next cut must not hit it. An answer shows that this one succeeded.
+    t.equal(await hub.invoke('Add', cut, 1), cut + 1, 'answer after the cut');
     t.equal(closed, undefined, `closed after ${cut} cuts`);
   }
   await t.until(() => pushed.length >= asked, 'all pushes');

@@ -64,7 +64,7 @@ public final class Main {
                 if (scenario.needs().contains("websockets-only") && !transport.equals("WebSockets")) {
                     continue;
                 }
-                var reason = peers.cannot(peer, "json", scenario.needs());
+                var reason = peers.cannot(peer, "json", transport, scenario.name(), scenario.needs());
                 var skip = reason.isPresent() && !Boolean.parseBoolean(options.get("--no-skips"));
                 results.add(skip ? result(transport, scenario.name(), "skip", reason.get(), 0)
                         : tried(url, transport, scenario));
