@@ -4,14 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, header};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::config::{AuthConfig, ConfigError};
 use crate::principal::Principal;
 use crate::stats::now_millis;
 
-/// Checks access tokens. Today these are JSON Web Tokens signed with HS256 and one key.
+/// Checks access tokens: JSON Web Tokens signed with HS256, RS256 or ES256.
 pub struct Authenticator {
     /// A token must fit one of them, with the algorithm of that key and no other.
     keys: Vec<VerificationKey>,
@@ -19,14 +21,15 @@ pub struct Authenticator {
 }
 
 struct VerificationKey {
+    /// Tokens can say which key they are signed with.
+    id: Option<String>,
     key: DecodingKey,
     validation: Validation,
 }
 
-impl Authenticator {
-    /// Checks tokens with a shared key.
-    pub fn hs256(key: &[u8], config: &AuthConfig) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
+impl VerificationKey {
+    fn new(id: Option<String>, key: DecodingKey, algorithm: Algorithm, config: &AuthConfig) -> Self {
+        let mut validation = Validation::new(algorithm);
         validation.leeway = config.leeway.as_secs();
         validation.validate_nbf = true;
         match &config.audience {
@@ -41,18 +44,57 @@ impl Authenticator {
             validation.set_issuer(&[issuer]);
             validation.required_spec_claims.insert("iss".into());
         }
-        Self {
-            keys: vec![VerificationKey { key: DecodingKey::from_secret(key), validation }],
-            required_claims: config.required_claims.clone(),
-        }
+        Self { id, key, validation }
+    }
+}
+
+impl Authenticator {
+    /// Checks tokens with a shared key.
+    pub fn hs256(key: &[u8], config: &AuthConfig) -> Self {
+        let key = VerificationKey::new(None, DecodingKey::from_secret(key), Algorithm::HS256, config);
+        Self { keys: vec![key], required_claims: config.required_claims.clone() }
     }
 
-    /// The authenticator of the configuration, if it has a key.
+    /// Checks tokens with public keys: a JSON Web Key Set, or a single JSON Web Key.
+    ///
+    /// RSA keys are for RS256 and P-256 keys for ES256. Others, and keys that are not for signatures, are left out.
     ///
     /// # Errors
-    /// When the key cannot be read.
+    /// When it is neither, or has no such key; the text completes a sentence about where it came from.
+    pub fn jwks(json: &[u8], config: &AuthConfig) -> Result<Self, String> {
+        // Keys of unknown kinds must not spoil the set.
+        let set: Value = serde_json::from_slice(json).map_err(|error| format!("is not JSON: {error}"))?;
+        let listed = match &set["keys"] {
+            Value::Array(keys) => keys.as_slice(),
+            _ => std::slice::from_ref(&set),
+        };
+        let keys: Vec<_> = listed
+            .iter()
+            .filter_map(|key| {
+                let jwk = Jwk::deserialize(key).ok()?;
+                let algorithm = algorithm_of(&jwk)?;
+                let key = DecodingKey::from_jwk(&jwk).ok()?;
+                Some(VerificationKey::new(jwk.common.key_id, key, algorithm, config))
+            })
+            .collect();
+        if keys.is_empty() {
+            return Err("has no key for RS256 or ES256".into());
+        }
+        Ok(Self { keys, required_claims: config.required_claims.clone() })
+    }
+
+    /// The authenticator of the configuration, if it has a key. With a shared key and public ones, either will do.
+    ///
+    /// # Errors
+    /// When a key cannot be read.
     pub fn from_config(config: &AuthConfig) -> Result<Option<Self>, ConfigError> {
-        Ok(config.key()?.map(|key| Self::hs256(&key, config)))
+        let shared = config.key()?.map(|key| Self::hs256(&key, config));
+        let Some(path) = &config.jwks_file else { return Ok(shared) };
+        let problem = |problem| ConfigError::new("auth.jwks_file", problem);
+        let json = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+        let mut authenticator = Self::jwks(&json, config).map_err(problem)?;
+        authenticator.keys.extend(shared.into_iter().flat_map(|shared| shared.keys));
+        Ok(Some(authenticator))
     }
 
     /// Whose token it is.
@@ -61,7 +103,12 @@ impl Authenticator {
     /// When it is not valid. The reason is for logs; clients get none.
     pub fn authenticate(&self, token: &str) -> Result<Principal, InvalidToken> {
         let mut reason = InvalidToken("no key fits".into());
-        for VerificationKey { key, validation } in &self.keys {
+        let header = jsonwebtoken::decode_header(token).map_err(|error| InvalidToken(error.to_string()))?;
+        for VerificationKey { id, key, validation } in &self.keys {
+            let other_key = matches!((id, &header.kid), (Some(own), Some(named)) if own != named);
+            if other_key || !validation.algorithms.contains(&header.alg) {
+                continue;
+            }
             match jsonwebtoken::decode::<Map<String, Value>>(token, key, validation) {
                 Ok(token) => {
                     let missing = self.required_claims.iter().find(|name| !token.claims.contains_key(*name));
@@ -76,6 +123,21 @@ impl Authenticator {
         }
         Err(reason)
     }
+}
+
+/// What a public key is for. The algorithm of a token never decides what a key is used for.
+fn algorithm_of(jwk: &Jwk) -> Option<Algorithm> {
+    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        return None;
+    }
+    let (algorithm, named) = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::ES256, KeyAlgorithm::ES256)
+        }
+        _ => return None,
+    };
+    jwk.common.key_algorithm.is_none_or(|own| own == named).then_some(algorithm)
 }
 
 impl fmt::Debug for Authenticator {

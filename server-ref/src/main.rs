@@ -121,9 +121,9 @@ fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
     config.validate()?;
 
     let mut made_up_key = None;
-    if config.auth.key()?.is_none() {
+    if auth::Authenticator::from_config(&config.auth)?.is_none() {
         if !config.dev {
-            return Err("no key to check tokens with: set auth.signing_key_file (or --signing-key-file), \
+            return Err("no key to check tokens with: set auth.signing_key_file (or --signing-key-file) or auth.jwks_file, \
                         or use --dev for a key that is made up"
                 .into());
         }

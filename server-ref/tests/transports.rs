@@ -292,6 +292,29 @@ async fn events_are_pinged_and_time_out() {
 }
 
 #[tokio::test]
+async fn an_event_stream_that_is_not_read_is_cut_off_and_delays_nobody() {
+    let mut config = config();
+    config.limits.outbox_messages = 16;
+    let server = start_with(config, PATH, hub().0).await;
+    let (lazy, _) = Events::connect(&server, PATH).await;
+    let (mut reader, _) = Events::connect(&server, PATH).await;
+    let clients = server.handle().hub(PATH).unwrap();
+    let text = "x".repeat(100_000);
+    let mut sent = 0;
+    while server.handle().statistics().hubs[0].connections == 2 {
+        clients.all().send("News", (sent, &text)).unwrap();
+        let mut event = String::new();
+        while !event.ends_with("\r\n\r\n") {
+            event += &reader.chunk().await.unwrap();
+        }
+        assert!(event.contains(&format!("\"arguments\":[{sent},")));
+        sent += 1;
+    }
+    drop(lazy);
+    assert_eq!(server.handle().statistics().queued_bytes, 0);
+}
+
+#[tokio::test]
 async fn events_carry_no_binary_protocol() {
     let server = start(PATH, hub().0).await;
     let path = negotiated(&server, PATH).await;

@@ -59,7 +59,7 @@ impl Default for Config {
     }
 }
 
-/// How access tokens are checked: JSON Web Tokens signed with HS256.
+/// How access tokens are checked: JSON Web Tokens signed with HS256 and a shared key, or with RS256 or ES256.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthConfig {
@@ -67,6 +67,8 @@ pub struct AuthConfig {
     pub signing_key: Option<String>,
     /// A file with the shared key; surrounding white space is ignored.
     pub signing_key_file: Option<PathBuf>,
+    /// A file with public keys for RS256 and ES256: a JSON Web Key Set, or one key. Read when the server starts.
+    pub jwks_file: Option<PathBuf>,
     /// What the `iss` claim must be.
     pub issuer: Option<String>,
     /// What the `aud` claim must be or contain.
@@ -84,6 +86,7 @@ impl Default for AuthConfig {
         Self {
             signing_key: None,
             signing_key_file: None,
+            jwks_file: None,
             issuer: None,
             audience: None,
             required_claims: Vec::new(),
@@ -127,6 +130,7 @@ impl fmt::Debug for AuthConfig {
         f.debug_struct("AuthConfig")
             .field("signing_key", &self.signing_key.as_ref().map(|_| "redacted"))
             .field("signing_key_file", &self.signing_key_file)
+            .field("jwks_file", &self.jwks_file)
             .field("issuer", &self.issuer)
             .field("audience", &self.audience)
             .finish_non_exhaustive()
@@ -362,7 +366,7 @@ impl Config {
                 return Err(ConfigError::new("cors.origins", text));
             }
         }
-        self.auth.key()?;
+        crate::auth::Authenticator::from_config(&self.auth)?;
         self.chat.validate()
     }
 }

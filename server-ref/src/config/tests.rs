@@ -65,6 +65,8 @@ fn errors_name_the_key() {
         ("[cors]\norigins = ['*']", "cors.origins"),
         ("[cors]\norigins = ['app.example']", "cors.origins"),
         ("[auth]\nsigning_key = 'short'", "auth.signing_key"),
+        ("[auth]\njwks_file = '/nonexistent/keys'", "auth.jwks_file"),
+        ("[limits]\nheader_bytes = 100", "limits.header_bytes"),
         ("[auth]\nsigning_key_file = '/nonexistent/key'", "auth.signing_key_file"),
         ("[chat]\nhistory = 0", "chat.history"),
         ("dev = true\nlisten = '0.0.0.0:80'", "listen"),

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 pub(crate) struct LinkSlot<T>(Mutex<Inner<T>>);
 
 struct Inner<T> {
-    link: Option<T>,
+    /// Boxed, because every connection has a slot and few ever need it.
+    link: Option<Box<T>>,
     open: bool,
     task: Option<Waker>,
 }
@@ -38,7 +39,7 @@ impl<T> LinkSlot<T> {
         if !inner.open {
             return;
         }
-        let before = inner.link.replace(link);
+        let before = inner.link.replace(Box::new(link));
         let task = inner.task.take();
         drop(inner);
         drop(before);
@@ -54,7 +55,7 @@ impl<T> LinkSlot<T> {
         if link.is_none() && inner.task.as_ref().is_none_or(|task| !task.will_wake(cx.waker())) {
             inner.task = Some(cx.waker().clone());
         }
-        link
+        link.map(|link| *link)
     }
 }
 
