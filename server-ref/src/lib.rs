@@ -42,9 +42,12 @@
 //! # }
 //! ```
 //!
+//! [`HubOptions`] say how a hub is served: over which transports, whether connections survive the loss of their socket,
+//! what happens when a token expires or a client does not keep up.
+//!
 //! The layers, from the wire up: a [`transport`] carries frames; one task per connection cuts them into messages and
 //! asks the sans-IO [`session`] what to do; the [`hub`] finds and runs methods; [`clients`] reaches other connections
-//! through their bounded queues. A client that does not keep up is disconnected and delays nobody.
+//! through their bounded queues. A client that does not keep up delays nobody.
 
 mod admission;
 pub mod auth;
