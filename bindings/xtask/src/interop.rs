@@ -85,7 +85,11 @@ fn pairs(our_client: &Path, fault_proxy: &Path) -> [Pair; 6] {
         Pair {
             what: "our client with the Go server",
             client: "rust",
-            command: program(our_client),
+            command: {
+                let mut command = program(our_client);
+                command.args(["--transports", "WebSockets,ServerSentEvents"]);
+                command
+            },
             server: "go",
         },
     ]

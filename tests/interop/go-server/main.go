@@ -29,7 +29,7 @@ func run() error {
 	server, err := signalr.NewServer(context.Background(),
 		signalr.WithHubLifetimeManager(func(signalr.Server) (signalr.HubLifetimeManager, error) { return clients, nil }),
 		signalr.HubFactory(func() signalr.HubInterface { return &interopHub{clients: clients} }),
-		signalr.HTTPTransports(signalr.TransportWebSockets),
+		signalr.HTTPTransports(signalr.TransportWebSockets, signalr.TransportServerSentEvents),
 		signalr.KeepAliveInterval(time.Second),
 		signalr.TimeoutInterval(5*time.Second),
 		signalr.HandshakeTimeout(2*time.Second),

@@ -5,6 +5,7 @@
 //! keeps the connection from answering pings. What that task, or the reader of a stream, does not take in time waits
 //! in the backlog; while there is one, the socket is not read.
 
+mod alarm;
 mod connector;
 mod dispatch;
 mod http;
@@ -17,14 +18,13 @@ mod websocket;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderMap;
 use ::tokio::sync::{mpsc, oneshot, watch};
 use ::tokio::task::{AbortHandle, JoinSet};
-use ::tokio::time::{Instant, Sleep, sleep_until, timeout};
+use ::tokio::time::{Instant, timeout};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
@@ -38,6 +38,7 @@ use crate::client::{
 use crate::protocol::frame::FrameDecoder;
 use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, Transport};
 use crate::{Error, ErrorKind, Time};
+use alarm::Alarm;
 pub use connector::{Connector, Io, TcpConnector};
 use dispatch::Notice;
 use http::{Http, Session};
@@ -660,35 +661,4 @@ async fn close_link(mut link: OpenLink) {
         while !matches!(poll_fn(|cx| link.link.poll(cx, wanted)).await, LinkEvent::Closed(_)) {}
     };
     let _ = timeout(CLOSE_TIMEOUT, closed).await;
-}
-
-/// One timer, moved only when it has to ring earlier: most deadlines are pushed back before they are reached.
-struct Alarm {
-    began: Instant,
-    sleep: Pin<Box<Sleep>>,
-    set: Option<Time>,
-}
-
-impl Alarm {
-    fn new(began: Instant) -> Self {
-        Self { began, sleep: Box::pin(sleep_until(began)), set: None }
-    }
-
-    const fn is_set(&self) -> bool {
-        self.set.is_some()
-    }
-
-    fn set(&mut self, deadline: Option<Time>) {
-        if let Some(deadline) = deadline
-            && self.set.is_none_or(|set| deadline < set)
-        {
-            self.sleep.as_mut().reset(self.began + deadline.since(Time::ZERO));
-            self.set = Some(deadline);
-        }
-    }
-
-    async fn ring(&mut self) {
-        self.sleep.as_mut().await;
-        self.set = None;
-    }
 }

@@ -80,7 +80,10 @@ async fn main() -> ExitCode {
     for (encoding, transport) in pairs {
         for scenario in scenarios::ALL.iter().filter(|scenario| scenario.name.contains(&only)) {
             let began = Instant::now();
-            let lack = scenario.needs.iter().find_map(|need| match *need {
+            // What is lacking on one transport only is keyed by the transport and the scenario.
+            let on_transport = format!("{} {}", transport.name(), scenario.name);
+            let needs = scenario.needs.iter().copied().chain([on_transport.as_str()]);
+            let lack = needs.into_iter().find_map(|need| match need {
                 "websockets" if transport != Transport::WebSockets => {
                     Some("it is about WebSockets".to_owned())
                 }
