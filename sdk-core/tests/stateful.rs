@@ -191,21 +191,67 @@ fn a_server_that_does_not_acknowledge_makes_callers_wait() {
     assert!(bench.client.wants_calls());
 }
 
+/// Lets the attempt to resume fail.
+fn refuse_resume(bench: &mut Bench) -> Vec<Output<Number>> {
+    lose(bench);
+    let not_found = RequestFailure::Status { code: 404, text: "No Connection with that ID".into() };
+    bench.give(Input::Closed(bench.link.unwrap(), Err(not_found)))
+}
+
+/// From the negotiation on.
+fn connect_again(bench: &mut Bench) {
+    bench.give(Input::Negotiated(bench.request.unwrap(), Ok(granted())));
+    bench.give(Input::Opened(bench.link.unwrap()));
+    bench.give(Input::Handshake(bench.link.unwrap(), Ok(HandshakeResponse::default())));
+}
+
 #[test]
-fn one_attempt_to_resume_and_then_the_connection_is_lost() {
+fn one_attempt_to_resume_and_then_another_connection() {
     let mut bench = connected(stateful_config(1000));
     bench.command(Command::Invoke { call: CallId(7), target: "M".into(), arguments: 7, uploads: vec![] });
-    lose(&mut bench);
-    let not_found = RequestFailure::Status { code: 404, text: "No Connection with that ID".into() };
-    let outputs = bench.give(Input::Closed(bench.link.unwrap(), Err(not_found)));
+    let outputs = refuse_resume(&mut bench);
     // The first error is the one that tells what happened.
-    assert_eq!(failure(&outputs), (ErrorKind::Network, "cut".into()));
     let lost = Error::new(ErrorKind::OutcomeUnknown, "cut");
     assert_eq!(outputs[0], Output::Event(Event::Completed { call: CallId(7), result: Err(lost) }));
-    // Nor does it wait for ever.
+    assert_eq!(describe(&outputs[1..]), "Reconnecting negotiate");
+    let Some(Output::Negotiate(_, request)) = outputs.last() else { panic!("{outputs:?}") };
+    assert!(request.url.starts_with("http://h/hub/negotiate?"), "from the original address: {}", request.url);
+    assert_eq!(bench.state(), ConnectionState::Reconnecting);
+    assert_eq!(describe(&bench.command(send(1))), "Misuse");
+    connect_again(&mut bench);
+    assert_eq!(bench.state(), ConnectionState::Connected);
+    // Its counts begin anew.
+    bench.command(send(1));
+    lose(&mut bench);
+    assert_eq!(sent(&bench.give(Input::Opened(bench.link.unwrap()))), [(9, 1), (1, 1)]);
+    // Neither the resume nor the connection is waited for for ever.
     let mut bench = connected(stateful_config(1000));
     lose(&mut bench);
-    assert_eq!(failure(&bench.pass(Duration::from_secs(30))).1, "cut");
+    assert_eq!(describe(&bench.pass(Duration::from_secs(30))), "abandon Reconnecting negotiate");
+    assert_eq!(failure(&bench.pass(Duration::from_secs(30))).0, ErrorKind::Timeout);
+    // Stopped meanwhile, it stays stopped.
+    let mut bench = connected(stateful_config(1000));
+    refuse_resume(&mut bench);
+    assert_eq!(describe(&bench.command(Command::Stop)), "Disconnected");
+    assert_eq!(describe(&bench.command(Command::Start)), "Connecting negotiate");
+}
+
+#[test]
+fn a_server_that_takes_every_connection_and_drops_it_is_left() {
+    let mut bench = connected(stateful_config(1000));
+    for _ in 0..3 {
+        assert_eq!(describe(&refuse_resume(&mut bench)), "Reconnecting negotiate");
+        connect_again(&mut bench);
+    }
+    assert_eq!(failure(&refuse_resume(&mut bench)).1, "cut");
+    // Those that last may be lost any number of times.
+    let mut bench = connected(stateful_config(1000));
+    for _ in 0..20 {
+        bench.pass(Duration::from_secs(5));
+        refuse_resume(&mut bench);
+        connect_again(&mut bench);
+    }
+    assert_eq!(bench.state(), ConnectionState::Connected);
 }
 
 #[test]

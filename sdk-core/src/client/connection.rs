@@ -6,8 +6,9 @@
 //!       |           |   redirect     next transport       |             |
 //!       '-----------'-----------'----------'--------------'- Closing <--'
 //! ```
-//! With stateful reconnect a lost link leads from Connected to Resuming, once, and from there back to Connected or to
-//! Disconnected; the application sees nothing of it but [`Event::Resumed`].
+//! With stateful reconnect a lost link leads from Connected to Resuming, once, and from there back to Connected: the
+//! application sees nothing of it but [`Event::Resumed`]. If that fails another connection is made from the beginning,
+//! once, with the state Reconnecting.
 //!
 //! Every arrow back to Disconnected carries its cause. Once a link is shut, input of it is ignored.
 
@@ -24,6 +25,9 @@ use crate::protocol::{
 };
 use crate::{Error, ErrorKind};
 
+/// A server that takes every connection and drops it must not be called for ever: so many in a row may last shorter.
+const SHORT_LIVED: u8 = 3;
+const LASTING: Duration = Duration::from_secs(5);
 /// How long to wait after a refresh that failed.
 const REFRESH_AGAIN: Duration = Duration::from_secs(60);
 
@@ -151,6 +155,12 @@ impl<P: OpaquePayload> Client<P> {
             return Err(Misuse::SkipNegotiation);
         }
         self.change_state(ConnectionState::Connecting, Cause::Requested);
+        self.make_connection();
+        Ok(())
+    }
+
+    /// From the original address and token, whatever redirects there were before.
+    fn make_connection(&mut self) {
         let attempt = Attempt { url: self.config.url.clone(), ..Attempt::default() };
         if self.config.has_token_factory {
             let request = self.take_request();
@@ -159,7 +169,20 @@ impl<P: OpaquePayload> Client<P> {
         } else {
             self.begin(attempt);
         }
-        Ok(())
+    }
+
+    /// What was lost could not be resumed: makes another connection, once. It knows nothing of the calls of the old one.
+    fn reconnect(&mut self, lost: Error) {
+        let lasted = self.now.since(self.connected_at) >= LASTING;
+        self.short_lived = if lasted { 0 } else { self.short_lived.saturating_add(1) };
+        if self.short_lived > SHORT_LIVED {
+            return self.fail(lost);
+        }
+        self.timers.stop_all();
+        self.end_calls(Some(&lost));
+        self.reconnecting = true;
+        self.change_state(ConnectionState::Reconnecting, Cause::Failed(lost));
+        self.make_connection();
     }
 
     pub(super) fn stop(&mut self) {
@@ -194,7 +217,7 @@ impl<P: OpaquePayload> Client<P> {
                 let lost = lost.clone();
                 match token {
                     Ok(token) => self.open_again(token, lost),
-                    Err(_) => self.fail(lost),
+                    Err(_) => self.reconnect(lost),
                 }
             }
             Phase::Connected { .. } if self.refreshing == Some(Refreshing::Token(answered)) => match token {
@@ -393,6 +416,8 @@ impl<P: OpaquePayload> Client<P> {
                 self.stateful = limit.map(Stateful::new);
                 self.timers.stop_all();
                 self.phase = Phase::Connected { link: answered };
+                self.reconnecting = false;
+                self.connected_at = self.now;
                 self.heard();
                 if !self.established.inherent_keep_alive {
                     // At once, so that the server's timeout has something to run from.
@@ -457,7 +482,7 @@ impl<P: OpaquePayload> Client<P> {
             {
                 self.resume(error);
             }
-            Phase::Resuming { lost, .. } => self.fail(lost),
+            Phase::Resuming { lost, .. } => self.reconnect(lost),
             _ => self.fail(error),
         }
     }
@@ -553,7 +578,7 @@ impl<P: OpaquePayload> Client<P> {
             Timer::Request => match &self.phase {
                 Phase::Resuming { lost, .. } => {
                     let lost = lost.clone();
-                    return self.fail(lost);
+                    return self.reconnect(lost);
                 }
                 Phase::Token { .. } => "The access token factory did not answer in time.",
                 _ => "The server did not answer the negotiation in time.",
@@ -577,6 +602,7 @@ impl<P: OpaquePayload> Client<P> {
             });
         }
         self.phase = Phase::Disconnected;
+        self.reconnecting = false;
         self.end_calls(match &cause {
             Cause::Failed(error) => Some(error),
             _ => None,

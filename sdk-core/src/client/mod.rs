@@ -83,6 +83,11 @@ pub struct Client<P> {
     established: Established,
     stateful: Option<Stateful<P>>,
     refreshing: Option<Refreshing>,
+    /// The connection that is being made replaces one that was lost.
+    reconnecting: bool,
+    /// When the connection was established, and how many in a row did not last.
+    connected_at: Time,
+    short_lived: u8,
     timers: Timers,
     calls: Calls,
     replies: Replies,
@@ -101,6 +106,9 @@ impl<P: OpaquePayload> Client<P> {
             established: Established::default(),
             stateful: None,
             refreshing: None,
+            reconnecting: false,
+            connected_at: Time::ZERO,
+            short_lived: 0,
             timers: Timers::default(),
             calls: Calls::default(),
             replies: Replies::default(),
@@ -113,7 +121,10 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The state of the connection.
     pub const fn state(&self) -> ConnectionState {
-        self.phase.state()
+        match self.phase.state() {
+            ConnectionState::Connecting if self.reconnecting => ConnectionState::Reconnecting,
+            state => state,
+        }
     }
 
     /// Takes one input. `now` that lies before an earlier one counts as that one.

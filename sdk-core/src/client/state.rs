@@ -13,6 +13,8 @@ pub enum ConnectionState {
     Connecting,
     /// Calls go through.
     Connected,
+    /// The connection was lost and another is being made.
+    Reconnecting,
     /// The connection is being closed on request.
     Disconnecting,
 }
@@ -23,6 +25,7 @@ impl fmt::Display for ConnectionState {
             Self::Disconnected => "Disconnected",
             Self::Connecting => "Connecting",
             Self::Connected => "Connected",
+            Self::Reconnecting => "Reconnecting",
             Self::Disconnecting => "Disconnecting",
         })
     }
