@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use e2e::proxy::Proxy;
+use e2e::proxy::{Faults, Proxy};
 use hubwire::HubConnection;
 use hubwire::client::ConnectionState;
 use hubwire::protocol::{Encoding, Transport};
@@ -149,4 +149,51 @@ async fn a_hundred_cuts_with_json() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_cuts_with_messagepack() {
     survives_cuts(Encoding::MessagePack).await;
+}
+
+async fn left(State(gone): State<Arc<tokio::sync::Notify>>) -> Result<(), HubError> {
+    gone.notify_one();
+    Ok(())
+}
+
+async fn echo(text: String) -> Result<String, HubError> {
+    Ok(text)
+}
+
+/// The server gave the connection up while nothing came through: the client makes another, from the beginning.
+#[tokio::test]
+async fn what_the_server_has_given_up_is_replaced_by_another_connection() {
+    let gone = Arc::new(tokio::sync::Notify::new());
+    let hub = Hub::builder().state(gone.clone()).method("Echo", echo).on_disconnected(left).build().unwrap();
+    let options = HubOptions { stateful_reconnect: true, ..HubOptions::default() };
+    let mut config = hubwire_server::config::Config::default();
+    config.times.client_timeout = Duration::from_millis(300);
+    config.times.keep_alive = Duration::from_millis(100);
+    config.times.disconnect = Duration::from_millis(100);
+    let server = Server::builder().config(config).hub_with("/hub", hub, options).build().unwrap();
+    let server = TestServer::start(server).await.unwrap();
+    let proxy = Proxy::start(server.address()).await.unwrap();
+    let connection = HubConnection::builder(format!("http://{}/hub", proxy.address()))
+        .stateful_reconnect(100_000)
+        .keep_alive_interval(Duration::from_millis(100))
+        .server_timeout(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    let (sender, mut states) = mpsc::unbounded_channel();
+    connection.on_state_change(move |change| sender.send(change.to).unwrap());
+    soon("start", connection.start()).await.unwrap();
+    let first = connection.connection_id();
+    proxy.set(Faults::black_hole());
+    soon("the server gives up", gone.notified()).await;
+    proxy.set(Faults::default());
+    for expected in [
+        ConnectionState::Connecting,
+        ConnectionState::Connected,
+        ConnectionState::Reconnecting,
+        ConnectionState::Connected,
+    ] {
+        assert_eq!(soon("state", states.recv()).await, Some(expected));
+    }
+    assert_ne!(connection.connection_id(), first);
+    assert_eq!(soon("echo", connection.invoke::<String>("Echo", ("again",))).await, Ok("again".into()));
 }
