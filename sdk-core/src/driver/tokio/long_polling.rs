@@ -93,10 +93,8 @@ impl Link for LongPollingLink {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<LinkEvent> {
-        match self.posts.poll(cx, &mut self.outgoing) {
-            Poll::Ready(Ok(())) if wanted.flushed => return Poll::Ready(LinkEvent::Flushed),
-            Poll::Ready(Err(failure)) => return Poll::Ready(LinkEvent::Closed(Err(failure))),
-            Poll::Ready(Ok(())) | Poll::Pending => {}
+        if let Some(event) = self.posts.drive(cx, &mut self.outgoing, wanted) {
+            return Poll::Ready(event);
         }
         let said_all = self.outgoing.is_empty() && self.posts.is_idle();
         if self.outgoing.is_closed() && said_all && !matches!(self.state, Polling::Deleting(_)) {

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use http::Method;
 
 use super::http::{BINARY, Content, Session, TEXT, checked};
+use super::link::{LinkEvent, Wanted};
 use super::outgoing::{Departure, Outgoing};
 use crate::client::RequestFailure;
 
@@ -27,12 +28,22 @@ impl Posts {
         self.in_flight.is_none()
     }
 
-    /// Pending when a request is under way or there is nothing to do; ready when the last request was answered.
-    pub(super) fn poll(
+    /// Sends what waits; gives what the link has to report of it.
+    pub(super) fn drive(
         &mut self,
         cx: &mut Context<'_>,
         outgoing: &mut Outgoing,
-    ) -> Poll<Result<(), RequestFailure>> {
+        wanted: Wanted,
+    ) -> Option<LinkEvent> {
+        match self.poll(cx, outgoing) {
+            Poll::Ready(Ok(())) if wanted.flushed => Some(LinkEvent::Flushed),
+            Poll::Ready(Err(failure)) => Some(LinkEvent::Closed(Err(failure))),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        }
+    }
+
+    /// Pending when a request is under way or there is nothing to do; ready when the last request was answered.
+    fn poll(&mut self, cx: &mut Context<'_>, outgoing: &mut Outgoing) -> Poll<Result<(), RequestFailure>> {
         loop {
             if let Some(request) = &mut self.in_flight {
                 let result = ready!(request.poll_unpin(cx));
