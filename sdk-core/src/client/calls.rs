@@ -12,17 +12,12 @@ use std::collections::BTreeMap;
 use bytestring::ByteString;
 
 use super::io::{CallId, Event, UploadId};
+use super::stored::CallKind;
 use crate::protocol::{Completion, Outcome};
 use crate::{Error, ErrorKind};
 
 /// The official clients' text.
 const CONNECTION_CLOSED: &str = "Invocation canceled due to the underlying connection being closed.";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallKind {
-    Invoke,
-    Stream,
-}
 
 #[derive(Debug)]
 struct Pending {
@@ -97,7 +92,7 @@ impl Calls {
         let Some(pending) = self.pending.get(&wire_id) else { return };
         match pending.kind {
             CallKind::Stream => events.push(Event::Item { call: pending.call, item }),
-            CallKind::Invoke => {
+            CallKind::Send | CallKind::Invoke => {
                 let error = Error::new(
                     ErrorKind::Protocol,
                     "The server sent a stream item for an invocation that does not stream.",
@@ -138,7 +133,7 @@ impl Calls {
         self.wire_ids.clear();
         for pending in std::mem::take(&mut self.pending).into_values() {
             let kind = match pending.kind {
-                CallKind::Invoke => ErrorKind::OutcomeUnknown,
+                CallKind::Send | CallKind::Invoke => ErrorKind::OutcomeUnknown,
                 CallKind::Stream => ErrorKind::Network,
             };
             let error = match reason {

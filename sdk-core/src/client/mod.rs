@@ -43,6 +43,7 @@ mod io;
 mod replies;
 mod state;
 mod stateful;
+mod stored;
 mod timers;
 mod url;
 
@@ -56,13 +57,14 @@ pub use io::{
     RequestId, UploadId,
 };
 pub use state::{Cause, ConnectionState};
+pub use stored::{CallKind, Priority, Restored, Sequence, StoreOp, StoredCall};
 
 use crate::protocol::{
     Call, CancelInvocation, Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation,
     StreamItem,
 };
 use crate::{Error, ErrorKind, Time};
-use calls::{CallKind, Calls};
+use calls::Calls;
 use connection::{Established, Phase, Refreshing};
 use replies::Replies;
 use stateful::{Stateful, Verdict};
