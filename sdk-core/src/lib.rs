@@ -35,7 +35,9 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `tokio` (default) | the native driver over WebSockets and HTTP; implies `codec` |
+//! | `redb` | `RedbStore`, which keeps queued calls in a file; implies `tokio` |
 //! | `codec` | the Rust codecs for JSON and MessagePack, with serde |
+//! | `backoff` | a `backoff::backoff::Backoff` as a custom retry policy; implies `tokio`. The crate is unmaintained and its random source cannot be seeded |
 //!
 //! Without features there is the bare core, which builds for `wasm32-unknown-unknown` and has no serde in it.
 
@@ -46,10 +48,15 @@ mod error;
 pub mod protocol;
 mod time;
 
+#[cfg(feature = "backoff")]
+pub use driver::from_backoff;
 #[cfg(feature = "tokio")]
 pub use driver::{
-    AsyncHandler, CallBuilder, Connector, Handler, HubConnection, HubConnectionBuilder, Io, ItemStream,
-    StateChange, Subscription, TcpConnector,
+    AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder, Io,
+    ItemStream, MemoryStore, OutboxStore, QueuedCall, StateChange, StoreError, StoreReport, Subscription,
+    TcpConnector,
 };
+#[cfg(feature = "redb")]
+pub use driver::{RedbStore, RedbStoreOptions, WhenCorrupt};
 pub use error::{Error, ErrorKind};
 pub use time::Time;

@@ -70,8 +70,12 @@ fn message(encoding: Encoding) -> impl Strategy<Value = HubMessage<Payload>> {
             HubMessage::CancelInvocation(CancelInvocation { headers, invocation_id })
         }),
         Just(HubMessage::Ping),
-        (proptest::option::of(text()), any::<bool>())
-            .prop_map(|(error, allow_reconnect)| HubMessage::Close(Close { error, allow_reconnect })),
+        (proptest::option::of(text()), any::<bool>(), proptest::option::of(any::<u64>())).prop_map(
+            |(error, allow_reconnect, millis)| {
+                let retry_after = millis.map(std::time::Duration::from_millis);
+                HubMessage::Close(Close { error, allow_reconnect, retry_after })
+            }
+        ),
         (0..=i64::MAX as u64).prop_map(|sequence_id| HubMessage::Ack { sequence_id }),
         (0..=i64::MAX as u64).prop_map(|sequence_id| HubMessage::Sequence { sequence_id }),
     ]

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use hubwire::client::{
-    CallId, Cause, Command, ConnectionState, Event, Input, Misuse, Output, Reply, RequestFailure, UploadId,
+    CallId, CallKind, Cause, Command, ConnectionState, Event, Input, Misuse, Output, Reply, RequestFailure,
+    UploadId,
 };
 use hubwire::protocol::{
     Call, CancelInvocation, Close, Completion, HandshakeResponse, HubMessage, Invocation, NegotiateResponse,
@@ -26,15 +27,7 @@ fn inputs(bench: &Bench) -> Vec<(&'static str, Input<Number>)> {
     vec![
         ("start", Input::Command(Command::Start)),
         ("stop", Input::Command(Command::Stop)),
-        (
-            "invoke",
-            Input::Command(Command::Invoke {
-                call: CallId(1),
-                target: "M".into(),
-                arguments: 7,
-                uploads: vec![],
-            }),
-        ),
+        ("invoke", Input::Command(invoke(1))),
         ("cancel", Input::Command(Command::Cancel(CallId(99)))),
         ("item", Input::Command(Command::Item { upload: UploadId(99), item: 7 })),
         ("token", Input::Token(request, Ok(None))),
@@ -165,7 +158,8 @@ fn the_way_to_a_connection() {
     let [Output::Handshake(_, request)] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(request.to_text(), "{\"protocol\":\"json\",\"version\":1}\u{1e}");
     let outputs = bench.give(Input::Handshake(bench.link.unwrap(), Ok(HandshakeResponse::default())));
-    let established = Cause::Established { connection_id: Some("public".into()) };
+    let established =
+        Cause::Established { connection_id: Some("public".into()), previous_connection_id: None };
     assert_eq!(
         outputs[1],
         Output::Event(Event::StateChanged { state: ConnectionState::Connected, cause: established })
@@ -210,7 +204,7 @@ fn transports_are_tried_in_the_servers_order_with_a_new_negotiation_each() {
         let outputs = bench.give(Input::Negotiated(bench.request.unwrap(), Ok(negotiated(&offer))));
         let [Output::Open(_, request)] = &outputs[..] else { panic!("{outputs:?}") };
         assert_eq!(request.transport, expected);
-        let failed = Err(RequestFailure::Status { code: 404, text: "Not Found".into() });
+        let failed = Err(RequestFailure::Status { code: 404, text: "Not Found".into(), retry_after: None });
         let outputs = bench.give(Input::Closed(bench.link.unwrap(), failed));
         assert!(matches!(&outputs[..], [Output::Negotiate(..)]), "{outputs:?}");
     }
@@ -243,7 +237,7 @@ fn negotiate_refusals_say_why() {
     let refusals: [(Result<NegotiateResponse, RequestFailure>, ErrorKind, &str); 4] = [
         (Ok(NegotiateResponse::Refused("closed today".into())), ErrorKind::Refused, "closed today"),
         (
-            Err(RequestFailure::Status { code: 401, text: "Unauthorized".into() }),
+            Err(RequestFailure::Status { code: 401, text: "Unauthorized".into(), retry_after: None }),
             ErrorKind::Refused,
             "Failed to complete negotiation with the server: the server answered with status 401: Unauthorized",
         ),
@@ -317,7 +311,7 @@ fn pings_go_out_only_when_nothing_else_does() {
     }
     bench.message(HubMessage::Ping);
     bench.pass(Duration::from_secs(14));
-    bench.command(Command::Send { call: CallId(1), target: "M".into(), arguments: 7, uploads: vec![] });
+    bench.command(call(CallKind::Send, 1, 7, vec![]));
     assert_eq!(describe(&bench.pass(Duration::from_secs(14))), "");
     assert_eq!(describe(&bench.pass(Duration::from_secs(1))), "transmit-6");
 }
@@ -375,12 +369,12 @@ fn time_that_goes_back_is_ignored() {
     assert!(bench.wait.unwrap() > now);
 }
 
-fn invoke(call: u64) -> Command<Number> {
-    Command::Invoke { call: CallId(call), target: "M".into(), arguments: 7, uploads: vec![] }
+fn invoke(id: u64) -> Command<Number> {
+    call(CallKind::Invoke, id, 7, vec![])
 }
 
-fn stream(call: u64) -> Command<Number> {
-    Command::Stream { call: CallId(call), target: "M".into(), arguments: 7, uploads: vec![] }
+fn stream(id: u64) -> Command<Number> {
+    call(CallKind::Stream, id, 7, vec![])
 }
 
 fn completion(id: &str, outcome: Outcome<Number>) -> HubMessage<Number> {
@@ -463,10 +457,12 @@ fn cancelling_ends_a_call_at_once_and_tells_the_server() {
 fn uploads_share_the_ids_and_end_with_their_call() {
     let mut bench = bench_in(Phase::Connected);
     let uploads = vec![UploadId(1), UploadId(2)];
-    let outputs =
-        bench.command(Command::Invoke { call: CallId(1), target: "M".into(), arguments: 7, uploads });
-    let [Output::Transmit(_, HubMessage::Invocation(Invocation { invocation_id: Some(id), call }))] =
-        &outputs[..]
+    let outputs = bench.command(call(CallKind::Invoke, 1, 7, uploads));
+    let [
+        Output::Transmit(_, HubMessage::Invocation(Invocation { invocation_id: Some(id), call })),
+        Output::Event(Event::UploadStarted(UploadId(1))),
+        Output::Event(Event::UploadStarted(UploadId(2))),
+    ] = &outputs[..]
     else {
         panic!("{outputs:?}")
     };
@@ -487,12 +483,7 @@ fn uploads_share_the_ids_and_end_with_their_call() {
 #[test]
 fn uploads_of_a_cancelled_call_are_ended_for_the_server_too() {
     let mut bench = bench_in(Phase::Connected);
-    bench.command(Command::Stream {
-        call: CallId(1),
-        target: "M".into(),
-        arguments: 7,
-        uploads: vec![UploadId(1)],
-    });
+    bench.command(call(CallKind::Stream, 1, 7, vec![UploadId(1)]));
     let outputs = bench.command(Command::Cancel(CallId(1)));
     let Output::Transmit(_, message) = &outputs[0] else { panic!("{outputs:?}") };
     assert_eq!(*message, completion("0", Outcome::Error("Stream canceled by client.".into())));
@@ -504,12 +495,7 @@ fn a_lost_connection_ends_every_call_once() {
     let mut bench = bench_in(Phase::Connected);
     bench.command(invoke(1));
     bench.command(stream(2));
-    bench.command(Command::Send {
-        call: CallId(3),
-        target: "M".into(),
-        arguments: 7,
-        uploads: vec![UploadId(1)],
-    });
+    bench.command(call(CallKind::Send, 3, 7, vec![UploadId(1)]));
     let outputs = bench.give(Input::Closed(bench.link.unwrap(), Err(RequestFailure::Network("cut".into()))));
     assert_eq!(
         outputs,
@@ -537,7 +523,7 @@ fn ids_in_use_are_misuse_and_limits_are_kept() {
     bench.command(invoke(1));
     assert_eq!(bench.try_give(Input::Command(stream(1))), Err(Misuse::CallInUse(CallId(1))));
     let twice = vec![UploadId(1), UploadId(1)];
-    let command = Command::Invoke { call: CallId(2), target: "M".into(), arguments: 7, uploads: twice };
+    let command = call(CallKind::Invoke, 2, 7, twice);
     assert_eq!(bench.try_give(Input::Command(command)), Err(Misuse::UploadInUse(UploadId(1))));
     bench.command(invoke(2));
     assert_eq!(describe(&bench.command(invoke(3))), "Overflow");
@@ -615,7 +601,8 @@ fn a_server_cannot_make_the_client_hold_any_number_of_calls() {
 fn close_messages_tell_whether_to_come_back() {
     for allow_reconnect in [false, true] {
         let mut bench = bench_in(Phase::Connected);
-        let outputs = bench.message(HubMessage::Close(Close { error: None, allow_reconnect }));
+        let outputs =
+            bench.message(HubMessage::Close(Close { error: None, allow_reconnect, retry_after: None }));
         let cause = Cause::ServerClosed { allow_reconnect };
         assert_eq!(
             outputs[1],
@@ -623,8 +610,7 @@ fn close_messages_tell_whether_to_come_back() {
         );
     }
     let mut bench = bench_in(Phase::Connected);
-    let outputs =
-        bench.message(HubMessage::Close(Close { error: Some("bye".into()), allow_reconnect: false }));
+    let outputs = bench.message(HubMessage::Close(Close { error: Some("bye".into()), ..Close::default() }));
     assert_eq!(failure(&outputs), (ErrorKind::Refused, "Server returned an error on close: bye".into()));
 }
 

@@ -169,7 +169,7 @@ fn trap_11_version_2_only_when_negotiated_and_nothing_before_the_sequence() {
 #[test]
 fn trap_12_the_text_of_a_refusal_reaches_the_user() {
     let mut bench = bench_in(Phase::Negotiating);
-    let refused = RequestFailure::Status { code: 401, text: "Unauthorized".into() };
+    let refused = RequestFailure::Status { code: 401, text: "Unauthorized".into(), retry_after: None };
     let (_, text) = failure(&bench.give(Input::Negotiated(bench.request.unwrap(), Err(refused))));
     assert!(text.contains("401") && text.contains("Unauthorized"), "{text}");
 }
@@ -204,7 +204,8 @@ fn trap_15_at_most_one_acknowledgement_per_second() {
 fn trap_18_a_close_says_whether_to_come_back() {
     for allow_reconnect in [false, true] {
         let mut bench = bench_in(Phase::Connected);
-        let outputs = bench.message(HubMessage::Close(Close { error: None, allow_reconnect }));
+        let outputs =
+            bench.message(HubMessage::Close(Close { error: None, allow_reconnect, retry_after: None }));
         let expected = Cause::ServerClosed { allow_reconnect };
         let cause = outputs.iter().find_map(|output| match output {
             Output::Event(Event::StateChanged { state: ConnectionState::Disconnected, cause }) => Some(cause),

@@ -118,6 +118,7 @@ fn message(encoding: Encoding, vector: &Value) -> HubMessage<Payload> {
         7 => HubMessage::Close(Close {
             error: vector["error"].as_str().map(Into::into),
             allow_reconnect: vector["allowReconnect"].as_bool().unwrap_or(false),
+            retry_after: None,
         }),
         8 => HubMessage::Ack { sequence_id: vector["sequenceId"].as_u64().unwrap() },
         9 => HubMessage::Sequence { sequence_id: vector["sequenceId"].as_u64().unwrap() },

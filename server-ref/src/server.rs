@@ -208,7 +208,7 @@ impl ServerHandle {
         let id = random_id().ok().filter(|_| !self.shared.shutdown.has_begun())?;
         let permit = self.shared.admission.admit(principal.user_id()).ok()?;
         let session = self.shared.settings.sessions.websocket.clone();
-        let identity = Identity::new(principal);
+        let identity = Identity::new(principal, true);
         let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), identity, session);
         Some(async move {
             task.run().await;

@@ -1,6 +1,7 @@
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -8,6 +9,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
     begun: AtomicBool,
+    /// How many clients were told when to come back.
+    told: AtomicU32,
     token: CancellationToken,
 }
 
@@ -19,6 +22,14 @@ impl Shutdown {
 
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
+    }
+
+    /// When the next client is to come back, within the window. However many there are, they are spread evenly: the
+    /// multiples of the golden ratio, without their whole parts, never crowd.
+    pub(crate) fn slot(&self, window: Duration) -> Duration {
+        const GOLDEN: u32 = 0x9e37_79b9;
+        let fraction = self.told.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN);
+        window.mul_f64(f64::from(fraction) / f64::from(u32::MAX))
     }
 }
 
@@ -39,6 +50,28 @@ impl ShutdownWaker {
             self.registered = Some(cx.waker().clone());
             // What it says does not matter: `has_begun` is looked at after that.
             let _ = self.future.as_mut().poll(cx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_come_back_evenly_over_the_window() {
+        let window = Duration::from_secs(10);
+        for clients in [10_u32, 100, 1000, 10_000] {
+            let shutdown = Shutdown::default();
+            let mut per_second = [0_u32; 10];
+            for _ in 0..clients {
+                let slot = shutdown.slot(window);
+                assert!(slot <= window);
+                per_second[(slot.as_secs() as usize).min(9)] += 1;
+            }
+            let mean = clients / 10;
+            // Three gaps of neighbouring sizes at most.
+            assert!(per_second.iter().all(|count| count.abs_diff(mean) <= 2), "{clients}: {per_second:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, Stream, StreamExt, stream};
-use hubwire::client::{Cause, ConnectionState};
+use hubwire::client::{Cause, ConnectionState, RetryPolicy};
 use hubwire::protocol::Encoding;
 use hubwire::{ErrorKind, HubConnection, HubConnectionBuilder, TcpConnector};
 use hubwire_server::config::Config;
@@ -327,8 +327,11 @@ async fn tokens_are_asked_for_each_start_and_refusals_are_told() {
             }
         }
     };
-    let connection =
-        HubConnection::builder(server.url("/hub")).access_token_factory(factory).build().unwrap();
+    let connection = HubConnection::builder(server.url("/hub"))
+        .access_token_factory(factory)
+        .retry(RetryPolicy::never())
+        .build()
+        .unwrap();
     let error = connection.start().await.unwrap_err();
     assert_eq!(error.detail(), "The access token factory failed: the vault is closed");
     for asked_before in [1, 2] {
@@ -382,7 +385,7 @@ async fn https_and_wss_with_a_private_authority() {
     tokio::spawn(server(&seen, Config::default()).serve(listener, std::future::pending()));
 
     let url = format!("https://localhost:{port}/hub");
-    let untrusting = HubConnection::builder(&url).build().unwrap();
+    let untrusting = HubConnection::builder(&url).retry(RetryPolicy::never()).build().unwrap();
     let error = soon(untrusting.start()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.detail().contains("certificate"), "{error}");
@@ -427,7 +430,10 @@ fn text(text: &str) -> Message {
 
 /// Connects to a scripted server and waits for the end. Gives the error of the start, or of the end.
 async fn end_of(url: &str, change: fn(HubConnectionBuilder) -> HubConnectionBuilder) -> hubwire::Error {
-    let connection = change(HubConnection::builder(url).skip_negotiation(true)).build().unwrap();
+    let connection = change(HubConnection::builder(url).skip_negotiation(true))
+        .retry(RetryPolicy::never())
+        .build()
+        .unwrap();
     let (sender, mut causes) = mpsc::unbounded_channel();
     connection.on_state_change(move |change| {
         if change.to == ConnectionState::Disconnected {
@@ -538,7 +544,8 @@ async fn frames_need_not_be_messages() {
         keep(socket).await;
     })
     .await;
-    let connection = HubConnection::builder(&url).skip_negotiation(true).build().unwrap();
+    let connection =
+        HubConnection::builder(&url).skip_negotiation(true).retry(RetryPolicy::never()).build().unwrap();
     let (sender, mut received) = mpsc::unbounded_channel();
     connection.on("event", move |value: i64| sender.send(value).unwrap());
     soon(connection.start()).await.unwrap();
@@ -554,7 +561,8 @@ async fn stopping_does_not_wait_for_a_server_that_does_not_close() {
         std::future::pending::<()>().await;
     })
     .await;
-    let connection = HubConnection::builder(&url).skip_negotiation(true).build().unwrap();
+    let connection =
+        HubConnection::builder(&url).skip_negotiation(true).retry(RetryPolicy::never()).build().unwrap();
     soon(connection.start()).await.unwrap();
     let pending = tokio::spawn({
         let connection = connection.clone();

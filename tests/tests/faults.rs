@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use e2e::proxy::{EndAfter, Ending, Faults, Lane, Proxy, Slice};
-use hubwire::client::{Cause, ConnectionState};
+use hubwire::client::{Cause, ConnectionState, OutboxConfig, RetryPolicy};
 use hubwire::protocol::{Encoding, Transport};
 use hubwire::{ErrorKind, HubConnection, HubConnectionBuilder};
 use hubwire_server::testing::TestServer;
@@ -34,6 +34,8 @@ async fn start() -> (TestServer, Proxy) {
 
 fn builder(proxy: &Proxy, encoding: Encoding, transport: Transport) -> HubConnectionBuilder {
     HubConnection::builder(format!("http://{}/hub", proxy.address()))
+        .retry(RetryPolicy::never())
+        .outbox(OutboxConfig::off())
         .encoding(encoding)
         .transports([transport])
 }

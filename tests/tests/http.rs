@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hubwire::HubConnection;
-use hubwire::client::ConnectionState;
+use hubwire::client::{ConnectionState, RetryPolicy};
 use hubwire::protocol::Transport;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -137,6 +137,7 @@ async fn both_transports_work_and_every_request_carries_what_it_should() {
     for transport in TRANSPORTS {
         let (url, script) = start().await;
         let connection = HubConnection::builder(url)
+            .retry(RetryPolicy::never())
             .transports([transport])
             .access_token("t")
             .header("X-Custom", "mine")
@@ -156,13 +157,15 @@ async fn both_transports_work_and_every_request_carries_what_it_should() {
         soon(connection.stop()).await;
         let log = script.log();
         assert!(
-            log[0].starts_with("POST /hub/negotiate?tenant=1&negotiateVersion=1 Bearer t cookie=- x=mine"),
+            log[0].starts_with(
+                "POST /hub/negotiate?tenant=1&negotiateVersion=1&hubwire=1 Bearer t cookie=- x=mine"
+            ),
             "{}",
             log[0]
         );
         for line in &log[1..] {
             let (method, rest) = line.split_once(' ').unwrap();
-            let expected = "/hub?tenant=1&id=secret Bearer t cookie=node=7 x=mine";
+            let expected = "/hub?tenant=1&id=secret&hubwire=1 Bearer t cookie=node=7 x=mine";
             assert!(rest.starts_with(expected), "{method} {rest}");
             assert_eq!(rest.ends_with(" text/plain;charset=UTF-8"), method == "POST", "{line}");
         }
@@ -189,6 +192,7 @@ async fn a_401_is_answered_with_a_new_token_once() {
         };
         *script.token.lock().unwrap() = Some("second");
         let connection = HubConnection::builder(url)
+            .retry(RetryPolicy::never())
             .transports([transport])
             .access_token_factory(factory)
             .build()
@@ -209,7 +213,11 @@ async fn a_401_is_answered_with_a_new_token_once() {
 #[tokio::test]
 async fn a_poll_that_says_it_is_over_ends_the_connection() {
     let (url, script) = start().await;
-    let connection = HubConnection::builder(url).transports([Transport::LongPolling]).build().unwrap();
+    let connection = HubConnection::builder(url)
+        .retry(RetryPolicy::never())
+        .transports([Transport::LongPolling])
+        .build()
+        .unwrap();
     soon(connection.start()).await.unwrap();
     // Answered with 204 by the script.
     script.push("");
@@ -222,7 +230,9 @@ async fn the_first_transport_that_works_is_taken() {
     // WebSockets are not offered; Server-Sent Events are refused by the token, long polling as well.
     let (url, script) = start().await;
     *script.token.lock().unwrap() = Some("never");
-    let error = soon(HubConnection::builder(url).build().unwrap().start()).await.unwrap_err();
+    let error = soon(HubConnection::builder(url).retry(RetryPolicy::never()).build().unwrap().start())
+        .await
+        .unwrap_err();
     let detail = error.detail();
     assert!(
         detail.contains("ServerSentEvents failed: ") && detail.contains("LongPolling failed: "),

@@ -1,43 +1,93 @@
-//! The calls of the application that have not ended: which wire id each has, and what ends it.
-//!
-//! | kind | ends with | when the connection is lost |
-//! |---|---|---|
-//! | send | handed to the transport | was over before |
-//! | invoke | its completion | `OutcomeUnknown`: it may or may not have run |
-//! | stream | its completion | `Network`: what came before was delivered |
-//! | upload | the application, or the end of its call | stopped |
+//! The calls in flight: which wire id each has, and what ends it.
 
 use std::collections::BTreeMap;
 
 use bytestring::ByteString;
 
-use super::io::{CallId, Event, UploadId};
+use super::io::{CallId, UploadId};
+use super::joins::Join;
+use super::outbox::Place;
 use super::stored::CallKind;
+use crate::Time;
 use crate::protocol::{Completion, Outcome};
 use crate::{Error, ErrorKind};
 
-/// The official clients' text.
-const CONNECTION_CLOSED: &str = "Invocation canceled due to the underlying connection being closed.";
-
+/// Who waits for a completion.
 #[derive(Debug)]
-struct Pending {
-    call: CallId,
-    kind: CallKind,
-    uploads: Vec<UploadId>,
+pub(super) enum Owner<P> {
+    /// The application.
+    Application(CallId),
+    /// A group is joined again after a new connection.
+    Rejoin(Join<P>),
+    /// The round-trip time is measured.
+    Probe,
 }
 
+/// A call in flight.
+#[derive(Debug)]
+pub(super) struct Pending<P> {
+    pub(super) owner: Owner<P>,
+    pub(super) kind: CallKind,
+    pub(super) uploads: Vec<UploadId>,
+    /// When the caller has waited long enough.
+    pub(super) deadline: Option<Time>,
+    /// Where the outbox keeps it, to send it again.
+    pub(super) kept: Option<Place>,
+    /// It had queued up, and counts for the window.
+    pub(super) queued: bool,
+    /// What is joined if it succeeds.
+    pub(super) join: Option<Join<P>>,
+}
+
+impl<P> Pending<P> {
+    /// A call of the client's own.
+    pub(super) const fn own(owner: Owner<P>) -> Self {
+        Self {
+            owner,
+            kind: CallKind::Invoke,
+            uploads: Vec::new(),
+            deadline: None,
+            kept: None,
+            queued: false,
+            join: None,
+        }
+    }
+}
+
+/// How a call ended.
+pub(super) type Finished<P> = (Pending<P>, Result<Option<P>, Error>);
+
 /// Calls and uploads in flight. Wire ids are numbers here and decimal text on the wire, from one counter for both.
-#[derive(Debug, Default)]
-pub(super) struct Calls {
-    pending: BTreeMap<u64, Pending>,
+#[derive(Debug)]
+pub(super) struct Calls<P> {
+    pending: BTreeMap<u64, Pending<P>>,
     wire_ids: BTreeMap<CallId, u64>,
     uploads: BTreeMap<UploadId, u64>,
+    /// How many of them had queued up.
+    queued: usize,
     next_wire_id: u64,
 }
 
-impl Calls {
+impl<P> Default for Calls<P> {
+    fn default() -> Self {
+        Self {
+            pending: BTreeMap::new(),
+            wire_ids: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            queued: 0,
+            next_wire_id: 0,
+        }
+    }
+}
+
+impl<P> Calls<P> {
     pub(super) fn len(&self) -> usize {
         self.pending.len()
+    }
+
+    /// How many had queued up.
+    pub(super) const fn queued(&self) -> usize {
+        self.queued
     }
 
     pub(super) fn contains(&self, call: CallId) -> bool {
@@ -61,10 +111,13 @@ impl Calls {
     }
 
     /// Registers a call that waits for its completion and returns its id on the wire.
-    pub(super) fn open(&mut self, call: CallId, kind: CallKind, uploads: Vec<UploadId>) -> ByteString {
+    pub(super) fn open(&mut self, pending: Pending<P>) -> ByteString {
         let wire_id = self.take_wire_id();
-        self.pending.insert(wire_id, Pending { call, kind, uploads });
-        self.wire_ids.insert(call, wire_id);
+        if let Owner::Application(call) = &pending.owner {
+            self.wire_ids.insert(*call, wire_id);
+        }
+        self.queued += usize::from(pending.queued);
+        self.pending.insert(wire_id, pending);
         to_text(wire_id)
     }
 
@@ -77,71 +130,53 @@ impl Calls {
         self.uploads.remove(&upload).map(to_text)
     }
 
-    /// Forgets a call that was taken back; returns its id on the wire and those of its uploads.
-    pub(super) fn cancel(&mut self, call: CallId) -> Option<(ByteString, Vec<(UploadId, ByteString)>)> {
-        let wire_id = self.wire_ids.remove(&call)?;
-        let pending = self.pending.remove(&wire_id)?;
-        let uploads =
-            pending.uploads.into_iter().filter_map(|id| Some((id, self.close_upload(id)?))).collect();
-        Some((to_text(wire_id), uploads))
+    /// Forgets a call that was taken back; returns its id on the wire too.
+    pub(super) fn cancel(&mut self, call: CallId) -> Option<(ByteString, Pending<P>)> {
+        let wire_id = *self.wire_ids.get(&call)?;
+        Some((to_text(wire_id), self.remove(wire_id)?))
     }
 
-    /// An item came. `None` when nobody waits for it.
-    pub(super) fn item<P>(&mut self, invocation_id: &str, item: P, events: &mut Vec<Event<P>>) {
-        let Some(wire_id) = from_text(invocation_id) else { return };
-        let Some(pending) = self.pending.get(&wire_id) else { return };
-        match pending.kind {
-            CallKind::Stream => events.push(Event::Item { call: pending.call, item }),
-            CallKind::Send | CallKind::Invoke => {
+    /// Who waits for an item that came.
+    pub(super) fn item(&mut self, invocation_id: &str) -> Option<Result<CallId, Finished<P>>> {
+        let wire_id = from_text(invocation_id)?;
+        match self.pending.get(&wire_id)? {
+            Pending { kind: CallKind::Stream, owner: Owner::Application(call), .. } => Some(Ok(*call)),
+            _ => {
                 let error = Error::new(
                     ErrorKind::Protocol,
                     "The server sent a stream item for an invocation that does not stream.",
                 );
-                self.finish(wire_id, Err(error), events);
+                Some(Err((self.remove(wire_id)?, Err(error))))
             }
         }
     }
 
-    /// A completion came.
-    pub(super) fn complete<P>(&mut self, completion: Completion<P>, events: &mut Vec<Event<P>>) {
-        let Some(wire_id) = from_text(&completion.invocation_id) else { return };
+    /// A completion came. `None` when nobody waits for it.
+    pub(super) fn complete(&mut self, completion: Completion<P>) -> Option<Finished<P>> {
+        let pending = self.remove(from_text(&completion.invocation_id)?)?;
         let result = match completion.outcome {
             Outcome::Void => Ok(None),
             Outcome::Value(value) => Ok(Some(value)),
             Outcome::Error(text) => Err(Error::new(ErrorKind::Refused, String::from(text))),
         };
-        self.finish(wire_id, result, events);
+        Some((pending, result))
     }
 
-    fn finish<P>(&mut self, wire_id: u64, result: Result<Option<P>, Error>, events: &mut Vec<Event<P>>) {
-        let Some(pending) = self.pending.remove(&wire_id) else { return };
-        self.wire_ids.remove(&pending.call);
-        // The callee drops late items silently, so nothing has to be said about uploads that still run.
-        for upload in pending.uploads {
-            if self.uploads.remove(&upload).is_some() {
-                events.push(Event::UploadStopped(upload));
-            }
+    fn remove(&mut self, wire_id: u64) -> Option<Pending<P>> {
+        let pending = self.pending.remove(&wire_id)?;
+        if let Owner::Application(call) = &pending.owner {
+            self.wire_ids.remove(call);
         }
-        events.push(Event::Completed { call: pending.call, result });
+        self.queued -= usize::from(pending.queued);
+        Some(pending)
     }
 
-    /// The connection is gone: ends everything.
-    pub(super) fn lose_all<P>(&mut self, reason: Option<&Error>, events: &mut Vec<Event<P>>) {
-        for upload in std::mem::take(&mut self.uploads).into_keys() {
-            events.push(Event::UploadStopped(upload));
-        }
+    /// The connection is gone, and everything in flight with it.
+    pub(super) fn take_all(&mut self) -> (Vec<UploadId>, Vec<Pending<P>>) {
         self.wire_ids.clear();
-        for pending in std::mem::take(&mut self.pending).into_values() {
-            let kind = match pending.kind {
-                CallKind::Send | CallKind::Invoke => ErrorKind::OutcomeUnknown,
-                CallKind::Stream => ErrorKind::Network,
-            };
-            let error = match reason {
-                Some(reason) => Error::new(kind, reason.detail().to_owned()),
-                None => Error::new(kind, CONNECTION_CLOSED),
-            };
-            events.push(Event::Completed { call: pending.call, result: Err(error) });
-        }
+        self.queued = 0;
+        let uploads = std::mem::take(&mut self.uploads).into_keys().collect();
+        (uploads, std::mem::take(&mut self.pending).into_values().collect())
     }
 
     const fn take_wire_id(&mut self) -> u64 {

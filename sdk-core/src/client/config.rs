@@ -1,5 +1,10 @@
 use std::time::Duration;
 
+use bytestring::ByteString;
+
+use super::joins::JoinRule;
+use super::outbox::OutboxConfig;
+use super::retry::RetryPolicy;
 use crate::protocol::{Encoding, Transport};
 
 /// How a [`Client`](super::Client) connects and what it holds at most.
@@ -34,6 +39,23 @@ pub struct Config {
     pub stateful_reconnect: Option<usize>,
     /// Refresh the access token in place before it expires, where the server supports that.
     pub token_refresh: bool,
+    /// When to try again after a connection was lost, or could not be made. Full jitter up to 30 s, for ever.
+    pub retry: RetryPolicy,
+    /// What may wait for a connection.
+    pub outbox: OutboxConfig,
+    /// Whether there is a store for durable calls.
+    pub has_store: bool,
+    /// Methods that join something for the life of the connection: what was joined is joined again after a new one.
+    pub joins: Vec<JoinRule>,
+    /// The longest time from making a call to its end, for calls that do not say. None.
+    pub call_timeout: Option<Duration>,
+    /// Whether the platform can ping a WebSocket below the hub protocol.
+    pub can_probe: bool,
+    /// A hub method without arguments that answers at once, to measure the round-trip time where the transport cannot
+    /// be pinged. None.
+    pub ping_method: Option<ByteString>,
+    /// Tell the server, in the query, that this client reads the headers and fields of Hubwire servers.
+    pub announce: bool,
     /// How many redirects of the negotiation are followed. 100.
     pub max_redirects: u32,
     /// How many calls may wait for their end at one time. 65,536.
@@ -58,6 +80,14 @@ impl Config {
             close_timeout: Duration::from_secs(5),
             stateful_reconnect: None,
             token_refresh: false,
+            retry: RetryPolicy::default(),
+            outbox: OutboxConfig::default(),
+            has_store: false,
+            joins: Vec::new(),
+            call_timeout: None,
+            can_probe: false,
+            ping_method: None,
+            announce: true,
             max_redirects: 100,
             max_pending_calls: 65_536,
             max_pending_replies: 1_024,

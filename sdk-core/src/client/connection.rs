@@ -2,19 +2,24 @@
 //!
 //! ```text
 //! Disconnected -> Token -> Negotiating -> Opening -> Handshaking -> Connected
-//!       ^           |  ^________|  ^__________|           |             |
-//!       |           |   redirect     next transport       |             |
-//!       '-----------'-----------'----------'--------------'- Closing <--'
+//!                 ^ |  ^________|  ^__________|           |             |
+//!                 | |   redirect     next transport       |             |
+//!                 | v                                     |             |
+//!                 Waiting <-------------------------------'-------------'
 //! ```
-//! With stateful reconnect a lost link leads from Connected to Resuming, once, and from there back to Connected: the
-//! application sees nothing of it but [`Event::Resumed`]. If that fails another connection is made from the beginning,
-//! once, with the state Reconnecting.
+//! From Waiting the way goes back to Token when the policy's delay is over. From every phase it goes to Disconnected: on
+//! request, when the policy gives up, and when the server says that the client must not come back. Each of those
+//! changes carries its cause. A first start also ends where trying again cannot help: [`Fault::Final`].
 //!
-//! Every arrow back to Disconnected carries its cause. Once a link is shut, input of it is ignored.
+//! With stateful reconnect a lost link leads from Connected to Resuming, once, and from there back to Connected: the
+//! application sees nothing of it but [`Event::Resumed`]. If that fails the connection is lost as any other.
+//!
+//! Once a link is shut, input of it is ignored.
 
 use std::time::Duration;
 
 use super::io::{Event, HttpRequest, LinkId, LinkRequest, Output, RequestFailure, RequestId};
+use super::retry::{Decision, RetryContext};
 use super::state::{Cause, ConnectionState};
 use super::stateful::Stateful;
 use super::timers::Timer;
@@ -23,11 +28,18 @@ use crate::protocol::{
     self, Close, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse, Negotiated,
     OpaquePayload, ProtocolError, Redirect, Transport,
 };
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Time};
 
-/// A server that takes every connection and drops it must not be called for ever: so many in a row may last shorter.
-const SHORT_LIVED: u8 = 3;
+/// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
+/// the second connection in a row that lasted shorter, half of the delay that doubles from one second is certain.
 const LASTING: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause, and the shortest one while the platform says that it is in vain.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
+/// A server that asks for more than this has most likely taken one unit for another.
+const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
+/// With a network that has just come back all its clients come back: they are spread over this time.
+const HURRY: Duration = Duration::from_secs(1);
 /// How long to wait after a refresh that failed.
 const REFRESH_AGAIN: Duration = Duration::from_secs(60);
 
@@ -60,6 +72,12 @@ pub(super) enum Phase {
     Connected {
         link: LinkId,
     },
+    /// The time of the next attempt, or a custom policy that is to say when that is.
+    Waiting {
+        asked: Option<RequestId>,
+        /// The server has said when: the platform does not know better.
+        hinted: bool,
+    },
     /// Another transport for the same connection, after the link was lost with that error.
     Resuming {
         step: ResumeStep,
@@ -83,12 +101,15 @@ pub(super) enum ResumeStep {
 pub(super) struct Established {
     /// The transport shows by itself that the server is there: neither pings nor timeouts.
     pub(super) inherent_keep_alive: bool,
+    pub(super) is_websocket: bool,
     /// To open another transport for the same connection.
     url: String,
     /// The token that replaced the application's, after a redirect.
     redirect_token: Option<String>,
     /// The secret id of the connection.
     id: String,
+    /// The public one.
+    public_id: Option<String>,
 }
 
 /// How far the access token is refreshed.
@@ -96,6 +117,25 @@ pub(super) struct Established {
 pub(super) enum Refreshing {
     Token(RequestId),
     Posted(RequestId),
+}
+
+/// Attempts that failed.
+#[derive(Debug)]
+pub(super) struct Retrying {
+    /// The retries among them: neither the first start nor the loss of a connection is one.
+    retries: u32,
+    since: Time,
+    reason: Error,
+}
+
+/// Whether it helps to try again a first start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It may: the network, the time, a server that is busy or not there yet.
+    Passing,
+    /// It does not: the address, the token or the configuration is wrong. Once a connection was established all of them
+    /// have proved to be right, so that this is passing too then.
+    Final,
 }
 
 /// What is known of one start, from the token to the handshake.
@@ -109,6 +149,20 @@ pub(super) struct Attempt {
     redirects: u32,
     /// The transports that failed to open, with the reason.
     failed: Vec<(Transport, Error)>,
+    /// How many of them in a way that would not change.
+    failed_finally: usize,
+}
+
+impl Fault {
+    /// Statuses of the client's making do not change by themselves, except those that speak of time (RFC 9110,
+    /// section 15.5; RFC 6585, section 4; RFC 8470, section 5.2).
+    fn of(failure: &RequestFailure) -> Self {
+        match failure {
+            RequestFailure::Status { code: 408 | 425 | 429, .. } => Self::Passing,
+            RequestFailure::Status { code: 400..500, .. } | RequestFailure::Protocol(_) => Self::Final,
+            RequestFailure::Status { .. } | RequestFailure::Network(_) => Self::Passing,
+        }
+    }
 }
 
 impl Phase {
@@ -118,7 +172,8 @@ impl Phase {
             Self::Token { .. }
             | Self::Negotiating { .. }
             | Self::Opening { .. }
-            | Self::Handshaking { .. } => ConnectionState::Connecting,
+            | Self::Handshaking { .. }
+            | Self::Waiting { .. } => ConnectionState::Connecting,
             Self::Connected { .. } | Self::Resuming { .. } => ConnectionState::Connected,
             Self::Closing { .. } => ConnectionState::Disconnecting,
         }
@@ -139,9 +194,11 @@ impl Phase {
             | Self::Connected { link }
             | Self::Resuming { step: ResumeStep::Opening(link), .. }
             | Self::Closing { link } => Some(*link),
-            Self::Disconnected | Self::Token { .. } | Self::Negotiating { .. } | Self::Resuming { .. } => {
-                None
-            }
+            Self::Disconnected
+            | Self::Token { .. }
+            | Self::Negotiating { .. }
+            | Self::Waiting { .. }
+            | Self::Resuming { .. } => None,
         }
     }
 }
@@ -154,6 +211,8 @@ impl<P: OpaquePayload> Client<P> {
         if self.config.skip_negotiation && self.config.transports != [Transport::WebSockets] {
             return Err(Misuse::SkipNegotiation);
         }
+        self.retrying = None;
+        self.short_lived = 0;
         self.change_state(ConnectionState::Connecting, Cause::Requested);
         self.make_connection();
         Ok(())
@@ -161,6 +220,7 @@ impl<P: OpaquePayload> Client<P> {
 
     /// From the original address and token, whatever redirects there were before.
     fn make_connection(&mut self) {
+        self.attempted_at = self.now;
         let attempt = Attempt { url: self.config.url.clone(), ..Attempt::default() };
         if self.config.has_token_factory {
             let request = self.take_request();
@@ -171,18 +231,112 @@ impl<P: OpaquePayload> Client<P> {
         }
     }
 
-    /// What was lost could not be resumed: makes another connection, once. It knows nothing of the calls of the old one.
-    fn reconnect(&mut self, lost: Error) {
+    /// The connection is lost, and cannot be resumed. Makes another if the policy agrees; `hint` is when the server
+    /// wants that.
+    fn lost(&mut self, lost: Error, hint: Option<Duration>) {
+        self.lost_because(lost.clone(), Cause::Failed(lost), hint);
+    }
+
+    fn lost_because(&mut self, lost: Error, cause: Cause, hint: Option<Duration>) {
         let lasted = self.now.since(self.connected_at) >= LASTING;
         self.short_lived = if lasted { 0 } else { self.short_lived.saturating_add(1) };
-        if self.short_lived > SHORT_LIVED {
-            return self.fail(lost);
+        self.retrying = Some(Retrying { retries: 0, since: self.now, reason: lost.clone() });
+        let decision = self.decide(hint);
+        if decision == Decision::Stop {
+            return self.disconnect(cause);
         }
-        self.timers.stop_all();
-        self.end_calls(Some(&lost));
+        self.leave_link();
+        self.end_connection();
+        self.lose_calls(Some(&lost), true);
         self.reconnecting = true;
-        self.change_state(ConnectionState::Reconnecting, Cause::Failed(lost));
-        self.make_connection();
+        self.change_state(ConnectionState::Reconnecting, cause);
+        self.follow(decision, hint.is_some());
+    }
+
+    /// An attempt failed.
+    fn attempt_failed(&mut self, error: Error, fault: Fault, hint: Option<Duration>) {
+        let first_start = !self.reconnecting;
+        if first_start && (fault == Fault::Final || !self.config.retry.retries_first_start()) {
+            return self.disconnect(Cause::Failed(error));
+        }
+        self.retrying = Some(match self.retrying.take() {
+            None => Retrying { retries: 0, since: self.now, reason: error },
+            Some(before) => Retrying { retries: before.retries.saturating_add(1), reason: error, ..before },
+        });
+        self.leave_link();
+        self.timers.stop_connection();
+        let decision = self.decide(hint);
+        self.follow(decision, hint.is_some());
+    }
+
+    /// What the policy says. When the server says when, that wins, unless the policy has given up.
+    fn decide(&mut self, hint: Option<Duration>) -> Decision {
+        let Some(context) = self.retry_context() else { return Decision::Stop };
+        match (self.config.retry.decide(&context, &mut self.random), hint) {
+            (Decision::After(_) | Decision::Ask, Some(hint)) => Decision::After(hint),
+            (decision, _) => decision,
+        }
+    }
+
+    fn retry_context(&self) -> Option<RetryContext> {
+        self.retrying.as_ref().map(|retrying| RetryContext {
+            previous_retry_count: retrying.retries,
+            elapsed: self.now.since(retrying.since),
+            reason: retrying.reason.clone(),
+        })
+    }
+
+    fn follow(&mut self, decision: Decision, hinted: bool) {
+        match (decision, self.retry_context()) {
+            (Decision::After(delay), Some(context)) => {
+                let delay = if hinted { delay.min(LONGEST_HINT) } else { self.bounded(delay) };
+                self.timers.set(Timer::Retry, self.now + delay);
+                self.phase = Phase::Waiting { asked: None, hinted };
+                self.event(Event::RetryScheduled {
+                    previous_retry_count: context.previous_retry_count,
+                    delay,
+                    reason: context.reason,
+                });
+            }
+            (Decision::Ask, Some(context)) => {
+                let request = self.next_request();
+                self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+                self.phase = Phase::Waiting { asked: Some(request), hinted };
+                self.out.push_back(Output::Retry(request, context));
+            }
+            (Decision::Stop, Some(context)) => self.disconnect(Cause::Failed(context.reason)),
+            (_, None) => self.disconnect(Cause::Requested),
+        }
+    }
+
+    /// What the policy says, but not so that a server is called without a pause, or against the platform's advice.
+    fn bounded(&mut self, delay: Duration) -> Duration {
+        let mut shortest = Duration::ZERO;
+        if let Some(doublings) = self.short_lived.checked_sub(2) {
+            let pause = PAUSE.saturating_mul(1 << doublings.min(5)).min(LONG_PAUSE);
+            shortest = pause / 2 + self.random.up_to(pause / 2);
+        }
+        if self.hints.discourage() {
+            shortest = LONG_PAUSE;
+        }
+        delay.max(shortest)
+    }
+
+    pub(super) fn handle_retry_after(&mut self, answered: RequestId, delay: Option<Duration>) {
+        if !matches!(self.phase, Phase::Waiting { asked: Some(asked), .. } if asked == answered) {
+            return;
+        }
+        self.timers.stop_connection();
+        self.follow(delay.map_or(Decision::Stop, Decision::After), false);
+    }
+
+    /// There is reason to believe that an attempt would succeed now.
+    pub(super) fn hurry(&mut self) {
+        let Some(retry) = self.timers.deadline(Timer::Retry) else { return };
+        if matches!(self.phase, Phase::Waiting { hinted: false, .. }) && !self.hints.discourage() {
+            let soon = self.now + self.random.up_to(HURRY);
+            self.timers.set(Timer::Retry, retry.min(soon));
+        }
     }
 
     pub(super) fn stop(&mut self) {
@@ -191,13 +345,17 @@ impl<P: OpaquePayload> Client<P> {
             Phase::Connected { link } => {
                 self.out.push_back(Output::Transmit(link, HubMessage::Close(Close::default())));
                 self.out.push_back(Output::Shut(link));
-                self.timers.stop_all();
+                self.end_connection();
                 self.timers.set(Timer::Close, self.now + self.config.close_timeout);
                 self.phase = Phase::Closing { link };
-                self.end_calls(None);
+                self.joins.clear();
+                self.lose_calls(None, false);
                 self.change_state(ConnectionState::Disconnecting, Cause::Requested);
             }
-            _ => self.disconnect(Cause::Requested),
+            _ => {
+                self.joins.clear();
+                self.disconnect(Cause::Requested);
+            }
         }
     }
 
@@ -211,13 +369,14 @@ impl<P: OpaquePayload> Client<P> {
                     let attempt = Attempt { token, ..std::mem::take(attempt) };
                     self.begin(attempt);
                 }
-                Err(error) => self.fail(error),
+                // It asks a server, as a rule, which may be as hard to reach as this one.
+                Err(error) => self.attempt_failed(error, Fault::Passing, None),
             },
             Phase::Resuming { step: ResumeStep::Token(request), lost } if *request == answered => {
                 let lost = lost.clone();
                 match token {
                     Ok(token) => self.open_again(token, lost),
-                    Err(_) => self.reconnect(lost),
+                    Err(_) => self.lost(lost, None),
                 }
             }
             Phase::Connected { .. } if self.refreshing == Some(Refreshing::Token(answered)) => match token {
@@ -240,7 +399,7 @@ impl<P: OpaquePayload> Client<P> {
     fn negotiate(&mut self, attempt: Attempt) {
         let request = self.take_request();
         let http = HttpRequest {
-            url: url::negotiate(&attempt.url, self.config.stateful_reconnect.is_some()),
+            url: url::negotiate(&attempt.url, self.config.stateful_reconnect.is_some(), self.config.announce),
             token: attempt.token.clone(),
         };
         self.out.push_back(Output::Negotiate(request, http));
@@ -261,8 +420,8 @@ impl<P: OpaquePayload> Client<P> {
             Ok(NegotiateResponse::Accepted(negotiated)) => self.choose_transport(attempt, negotiated),
             Ok(NegotiateResponse::Redirect(Redirect { url, access_token })) => {
                 if attempt.redirects >= self.config.max_redirects {
-                    return self
-                        .fail(Error::new(ErrorKind::Protocol, "Negotiate redirection limit exceeded."));
+                    let error = Error::new(ErrorKind::Protocol, "Negotiate redirection limit exceeded.");
+                    return self.attempt_failed(error, Fault::Final, None);
                 }
                 attempt.redirects += 1;
                 attempt.url = url;
@@ -272,10 +431,14 @@ impl<P: OpaquePayload> Client<P> {
                 }
                 self.negotiate(attempt);
             }
-            Ok(NegotiateResponse::Refused(text)) => self.fail(Error::new(ErrorKind::Refused, text)),
+            Ok(NegotiateResponse::Refused(text)) => {
+                self.attempt_failed(Error::new(ErrorKind::Refused, text), Fault::Final, None);
+            }
             Err(failure) => {
-                let error = failure.into_error();
-                self.fail(error.in_context("Failed to complete negotiation with the server: "));
+                let (fault, hint) = (Fault::of(&failure), failure.retry_after());
+                let error =
+                    failure.into_error().in_context("Failed to complete negotiation with the server: ");
+                self.attempt_failed(error, fault, hint);
             }
         }
     }
@@ -284,7 +447,7 @@ impl<P: OpaquePayload> Client<P> {
     fn choose_transport(&mut self, attempt: Attempt, negotiated: Negotiated) {
         if negotiated.stateful_reconnect && self.config.stateful_reconnect.is_none() {
             let text = "Client didn't negotiate Stateful Reconnect but the server did.";
-            return self.fail(Error::new(ErrorKind::Protocol, text));
+            return self.attempt_failed(Error::new(ErrorKind::Protocol, text), Fault::Final, None);
         }
         let format = self.config.encoding.transfer_format();
         let usable = negotiated.transports.iter().find(|offer| {
@@ -295,10 +458,13 @@ impl<P: OpaquePayload> Client<P> {
         if let Some(offer) = usable {
             return self.open(attempt, offer.transport, Some(negotiated));
         }
-        self.fail(match attempt.failed.last() {
-            None => Error::new(
-                ErrorKind::Refused,
-                "None of the transports supported by the client are supported by the server.",
+        let (error, fault) = match attempt.failed.last() {
+            None => (
+                Error::new(
+                    ErrorKind::Refused,
+                    "None of the transports supported by the client are supported by the server.",
+                ),
+                Fault::Final,
             ),
             Some((_, last)) => {
                 let kind = last.kind();
@@ -310,9 +476,11 @@ impl<P: OpaquePayload> Client<P> {
                 let text = format!(
                     "Unable to connect to the server with any of the available transports. {failures}"
                 );
-                Error::new(kind, text)
+                let all_final = attempt.failed_finally == attempt.failed.len();
+                (Error::new(kind, text), if all_final { Fault::Final } else { Fault::Passing })
             }
-        });
+        };
+        self.attempt_failed(error, fault, None);
     }
 
     fn open(&mut self, attempt: Attempt, transport: Transport, negotiated: Option<Negotiated>) {
@@ -322,8 +490,11 @@ impl<P: OpaquePayload> Client<P> {
             Some(negotiated) => url::connect(&attempt.url, negotiated.transport_id()),
             None => attempt.url.clone(),
         };
+        let url = if self.config.announce { url::announced(&url) } else { url };
         self.established = Established {
             inherent_keep_alive: transport == Transport::LongPolling,
+            is_websocket: transport == Transport::WebSockets,
+            public_id: self.established.public_id.take(),
             url: url.clone(),
             redirect_token: attempt.token.clone().filter(|_| attempt.redirect_token),
             id: negotiated
@@ -338,7 +509,7 @@ impl<P: OpaquePayload> Client<P> {
         });
         let token = attempt.token.clone();
         self.out.push_back(Output::Open(link, LinkRequest { transport, url, token, resumes: false }));
-        self.timers.stop_all();
+        self.timers.stop_connection();
         self.timers.set(Timer::Open, self.now + self.config.request_timeout);
         self.phase = Phase::Opening { link, transport, negotiated, attempt };
     }
@@ -351,7 +522,7 @@ impl<P: OpaquePayload> Client<P> {
                 let version = if stateful { protocol::VERSION_STATEFUL } else { protocol::VERSION };
                 let request = HandshakeRequest { encoding: self.config.encoding, version };
                 self.out.push_back(Output::Handshake(opened, request));
-                self.timers.stop_all();
+                self.timers.stop_connection();
                 self.timers.set(Timer::Handshake, self.now + self.config.handshake_timeout);
                 self.phase = Phase::Handshaking { link: opened, negotiated };
             }
@@ -364,10 +535,10 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The link was lost in a way that another one may repair: nobody said goodbye.
     fn resume(&mut self, lost: Error) {
-        self.timers.stop_all();
+        self.timers.stop_connection();
         self.refreshing = None;
         if self.stateful.as_mut().is_none_or(|stateful| !stateful.may_resume()) {
-            return self.fail(lost);
+            return self.lost(lost, None);
         }
         match self.established.redirect_token.clone() {
             None if self.config.has_token_factory => {
@@ -385,18 +556,19 @@ impl<P: OpaquePayload> Client<P> {
         let url = self.established.url.clone();
         let request = LinkRequest { transport: Transport::WebSockets, url, token, resumes: true };
         self.out.push_back(Output::Open(link, request));
-        self.timers.stop_all();
+        self.timers.stop_connection();
         self.timers.set(Timer::Open, self.now + self.config.request_timeout);
         self.phase = Phase::Resuming { step: ResumeStep::Opening(link), lost };
     }
 
     fn resumed(&mut self, link: LinkId) {
-        self.timers.stop_all();
+        self.timers.stop_connection();
         self.phase = Phase::Connected { link };
         self.heard();
         self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
         let messages = self.stateful.as_mut().map(Stateful::resume).unwrap_or_default();
         self.out.extend(messages.into_iter().map(|message| Output::Transmit(link, message)));
+        self.metrics.resumes += 1;
         self.event(Event::Resumed);
     }
 
@@ -414,10 +586,15 @@ impl<P: OpaquePayload> Client<P> {
                 let negotiated = negotiated.take().unwrap_or_default();
                 let limit = self.config.stateful_reconnect.filter(|_| negotiated.stateful_reconnect);
                 self.stateful = limit.map(Stateful::new);
-                self.timers.stop_all();
+                self.timers.stop_connection();
                 self.phase = Phase::Connected { link: answered };
+                self.metrics.connections += 1;
+                self.metrics.reconnections += u64::from(self.reconnecting);
+                self.metrics.connect_latency = Some(self.now.since(self.attempted_at));
                 self.reconnecting = false;
+                self.retrying = None;
                 self.connected_at = self.now;
+                self.monitor.connected();
                 self.heard();
                 if !self.established.inherent_keep_alive {
                     // At once, so that the server's timeout has something to run from.
@@ -425,30 +602,42 @@ impl<P: OpaquePayload> Client<P> {
                 }
                 self.schedule_refresh(negotiated.token_lifetime_seconds);
                 let connection_id = Some(negotiated.connection_id).filter(|id| !id.is_empty());
-                self.change_state(ConnectionState::Connected, Cause::Established { connection_id });
+                let previous_connection_id =
+                    std::mem::replace(&mut self.established.public_id, connection_id.clone());
+                let cause = Cause::Established { connection_id, previous_connection_id };
+                self.change_state(ConnectionState::Connected, cause);
+                self.rejoin();
             }
             Ok(HandshakeResponse { error: Some(text) }) => {
-                self.fail(Error::new(ErrorKind::Refused, format!("Server returned handshake error: {text}")));
+                let text = format!("Server returned handshake error: {text}");
+                self.attempt_failed(Error::new(ErrorKind::Refused, text), Fault::Final, None);
             }
-            Err(error) => self.fail(Error::from(error).in_context("Error parsing handshake response: ")),
+            Err(error) => {
+                let error = Error::from(error).in_context("Error parsing handshake response: ");
+                self.attempt_failed(error, Fault::Final, None);
+            }
         }
     }
 
     pub(super) fn handle_malformed(&mut self, link: LinkId, error: ProtocolError) {
         if self.phase.link() == Some(link) && !matches!(self.phase, Phase::Closing { .. }) {
-            self.fail(error.into());
+            self.fail(error.into(), Fault::Final);
         }
     }
 
     pub(super) fn server_closed(&mut self, close: Close) {
-        match close.error {
-            None => self.disconnect(Cause::ServerClosed { allow_reconnect: close.allow_reconnect }),
-            Some(text) => {
-                self.fail(Error::new(
-                    ErrorKind::Refused,
-                    format!("Server returned an error on close: {text}"),
-                ));
+        let error = close
+            .error
+            .map(|text| Error::new(ErrorKind::Refused, format!("Server returned an error on close: {text}")));
+        match (close.allow_reconnect, error) {
+            (true, None) => {
+                let cause = Cause::ServerClosed { allow_reconnect: true };
+                let lost = Error::new(ErrorKind::Network, "The server closed the connection.");
+                self.lost_because(lost, cause, close.retry_after);
             }
+            (true, Some(error)) => self.lost(error, close.retry_after),
+            (false, None) => self.disconnect(Cause::ServerClosed { allow_reconnect: false }),
+            (false, Some(error)) => self.disconnect(Cause::Failed(error)),
         }
     }
 
@@ -457,23 +646,26 @@ impl<P: OpaquePayload> Client<P> {
             return;
         }
         let orderly = result.is_ok();
+        let fault = result.as_ref().err().map_or(Fault::Passing, Fault::of);
+        let hint = result.as_ref().err().and_then(RequestFailure::retry_after);
         let error = match result {
             Ok(()) => Error::new(ErrorKind::Network, "The server closed the transport."),
             Err(failure) => failure.into_error(),
         };
+        // It is gone by itself: nothing has to be shut.
         match std::mem::replace(&mut self.phase, Phase::Disconnected) {
             Phase::Opening { transport, mut attempt, .. } => {
-                attempt.failed.push((transport, error));
-                self.timers.stop_all();
+                self.timers.stop_connection();
                 if self.config.skip_negotiation {
-                    let (_, error) = attempt.failed.remove(0);
-                    return self.fail(error);
+                    return self.attempt_failed(error, fault, hint);
                 }
+                attempt.failed.push((transport, error));
+                attempt.failed_finally += usize::from(fault == Fault::Final);
                 // The id is spent on the transport that failed: the next one needs a new negotiation.
                 self.negotiate(attempt);
             }
             Phase::Closing { .. } => {
-                self.timers.stop_all();
+                self.timers.stop_connection();
                 self.change_state(ConnectionState::Disconnected, Cause::Requested);
             }
             // A transport that the server closed in order is not to be replaced.
@@ -482,8 +674,9 @@ impl<P: OpaquePayload> Client<P> {
             {
                 self.resume(error);
             }
-            Phase::Resuming { lost, .. } => self.reconnect(lost),
-            _ => self.fail(error),
+            Phase::Resuming { lost, .. } => self.lost(lost, None),
+            Phase::Connected { .. } => self.lost(error, None),
+            _ => self.attempt_failed(error, fault, hint),
         }
     }
 
@@ -553,15 +746,27 @@ impl<P: OpaquePayload> Client<P> {
             }
             // The transport does not close: leave it behind.
             Timer::Close => return self.disconnect(Cause::Requested),
-            Timer::ServerTimeout => {
-                let text = "Server timeout elapsed without receiving a message from the server.";
+            Timer::ServerTimeout | Timer::Liveness => {
+                let text = match timer {
+                    Timer::Liveness => "The server did not answer a ping in time.",
+                    _ => "Server timeout elapsed without receiving a message from the server.",
+                };
                 let error = Error::new(ErrorKind::Timeout, text);
-                if let (Some(link), true) = (self.phase.connected(), self.stateful.is_some()) {
+                if let Some(link) = self.phase.connected() {
+                    // It would not answer a close handshake either.
                     self.out.push_back(Output::Abandon(link));
-                    return self.resume(error);
+                    self.phase = Phase::Disconnected;
+                    self.resume(error);
                 }
-                return self.fail(error);
+                return;
             }
+            Timer::Retry => {
+                self.metrics.retries += 1;
+                return self.make_connection();
+            }
+            Timer::Deadline => return self.expire_calls(),
+            // Stopped by now: what waits is written again.
+            Timer::Store => return,
             Timer::Handshake => "The server did not answer the handshake in time.",
             Timer::Open => {
                 if let Some(link) = self.phase.link() {
@@ -578,22 +783,29 @@ impl<P: OpaquePayload> Client<P> {
             Timer::Request => match &self.phase {
                 Phase::Resuming { lost, .. } => {
                     let lost = lost.clone();
-                    return self.reconnect(lost);
+                    return self.lost(lost, None);
                 }
+                // A policy that says nothing must not be the end of trying.
+                Phase::Waiting { .. } => return self.follow(Decision::After(LONG_PAUSE), false),
                 Phase::Token { .. } => "The access token factory did not answer in time.",
                 _ => "The server did not answer the negotiation in time.",
             },
         };
-        self.fail(Error::new(ErrorKind::Timeout, text));
+        self.fail(Error::new(ErrorKind::Timeout, text), Fault::Passing);
     }
 
-    pub(super) fn fail(&mut self, error: Error) {
-        self.disconnect(Cause::Failed(error));
+    /// What there is of a connection cannot go on.
+    pub(super) fn fail(&mut self, error: Error, fault: Fault) {
+        match self.phase {
+            Phase::Connected { .. } | Phase::Resuming { .. } => self.lost(error, None),
+            Phase::Closing { .. } => self.disconnect(Cause::Requested),
+            Phase::Disconnected => {}
+            _ => self.attempt_failed(error, fault, None),
+        }
     }
 
-    /// Ends everything at once.
-    fn disconnect(&mut self, cause: Cause) {
-        self.timers.stop_all();
+    /// Lets go of the link, if there is one that is not gone by itself.
+    fn leave_link(&mut self) {
         if let Some(link) = self.phase.link() {
             self.out.push_back(match self.phase {
                 // It was shut already, and does not close.
@@ -602,21 +814,32 @@ impl<P: OpaquePayload> Client<P> {
             });
         }
         self.phase = Phase::Disconnected;
+    }
+
+    /// Ends everything at once.
+    fn disconnect(&mut self, cause: Cause) {
+        self.leave_link();
+        self.end_connection();
         self.reconnecting = false;
-        self.end_calls(match &cause {
-            Cause::Failed(error) => Some(error),
-            _ => None,
-        });
+        self.retrying = None;
+        self.established.public_id = None;
+        self.lose_calls(
+            match &cause {
+                Cause::Failed(error) => Some(error),
+                _ => None,
+            },
+            false,
+        );
         self.change_state(ConnectionState::Disconnected, cause);
     }
 
-    fn end_calls(&mut self, reason: Option<&Error>) {
+    /// Forgets what belongs to one connection, except calls.
+    fn end_connection(&mut self) {
+        self.timers.stop_connection();
         self.stateful = None;
         self.refreshing = None;
         self.replies.clear();
-        let mut events = Vec::new();
-        self.calls.lose_all(reason, &mut events);
-        self.out.extend(events.into_iter().map(Output::Event));
+        self.monitor.lost();
     }
 
     fn change_state(&mut self, state: ConnectionState, cause: Cause) {
@@ -624,7 +847,7 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     fn take_request(&mut self) -> RequestId {
-        self.timers.stop_all();
+        self.timers.stop_connection();
         self.timers.set(Timer::Request, self.now + self.config.request_timeout);
         self.next_request()
     }

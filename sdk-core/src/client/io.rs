@@ -2,11 +2,17 @@
 
 use bytestring::ByteString;
 
+use super::call::CallRequest;
+use super::outbox::OutboxProgress;
+use super::quality::Quality;
+use super::retry::RetryContext;
 use super::state::{Cause, ConnectionState};
+use super::stored::{Sequence, StoreOp, StoredCall};
 use crate::protocol::{
     HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse, ProtocolError, Transport,
 };
 use crate::{Error, Time};
+use std::time::Duration;
 
 /// Names one attempt to open a transport. It grows with every attempt; input for an old one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +21,10 @@ pub struct LinkId(pub(super) u64);
 /// Names one question to the outside, a token or a negotiate request. An answer to an old one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub(super) u64);
+
+/// Names what a store is asked to write. An answer to an old one is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId(pub(super) u64);
 
 /// Names a call of the application. The caller chooses it; it must not be in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,6 +75,21 @@ pub enum Input<P> {
     Paused,
     /// The driver reads again.
     Resumed,
+    /// The answer to [`Output::Retry`]: how long to wait before the next attempt, or that there is to be none.
+    RetryAfter(RequestId, Option<Duration>),
+    /// The answer to [`Output::Probe`].
+    Pong(LinkId, u64),
+    /// What the platform knows of the network and the application.
+    Hint(Hint),
+    /// What the store held when it was opened, each call with an id for its events. Before every other input.
+    Restored {
+        /// The first sequence that was never used.
+        next: Sequence,
+        /// The calls that wait since an earlier process.
+        calls: Vec<(CallId, Sequence, StoredCall<P>)>,
+    },
+    /// The answer to [`Output::Store`]: everything was written and will be there whatever happens, or nothing was.
+    Stored(BatchId, Result<(), Error>),
     /// Time went by: the deadline of [`Output::Wait`] was reached.
     Tick,
 }
@@ -76,39 +101,8 @@ pub enum Command<P> {
     Start,
     /// Disconnect; calls that wait end.
     Stop,
-    /// Call a method without being told whether it ran. Completed as soon as it was handed to the transport.
-    Send {
-        /// Names it in [`Event::Completed`].
-        call: CallId,
-        /// The method.
-        target: ByteString,
-        /// Its argument list.
-        arguments: P,
-        /// Streams that feed its stream parameters, in their order.
-        uploads: Vec<UploadId>,
-    },
-    /// Call a method and wait for its result.
-    Invoke {
-        /// Names it in [`Event::Completed`].
-        call: CallId,
-        /// The method.
-        target: ByteString,
-        /// Its argument list.
-        arguments: P,
-        /// Streams that feed its stream parameters, in their order.
-        uploads: Vec<UploadId>,
-    },
-    /// Call a streaming method.
-    Stream {
-        /// Names it in [`Event::Item`] and [`Event::Completed`].
-        call: CallId,
-        /// The method.
-        target: ByteString,
-        /// Its argument list.
-        arguments: P,
-        /// Streams that feed its stream parameters, in their order.
-        uploads: Vec<UploadId>,
-    },
+    /// Call a method.
+    Call(CallRequest<P>),
     /// One item of an upload. Ignored when the stream has ended.
     Item {
         /// The stream.
@@ -127,6 +121,21 @@ pub enum Command<P> {
     Cancel(CallId),
     /// Answer a call of the server. Ignored when nobody waits any more.
     Reply(ReplyId, Reply<P>),
+}
+
+/// What a platform may know. All of them are optional: without hints it takes longer to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hint {
+    /// There is a network again, or another one.
+    Online,
+    /// There is no network: attempts are made only at the longest delay, in case the platform is wrong.
+    Offline,
+    /// The machine was asleep.
+    Resumed,
+    /// The application is in front of its user.
+    Foreground,
+    /// It is not: attempts are made only at the longest delay.
+    Background,
 }
 
 /// The answer to a call of the server.
@@ -164,6 +173,14 @@ pub enum Output<P> {
     /// Let go of the transport at once and without a close handshake: it does not answer. To a server a close handshake
     /// would mean that the connection is not to be resumed.
     Abandon(LinkId),
+    /// A custom policy is to say when to try again; answer with [`Input::RetryAfter`].
+    Retry(RequestId, RetryContext),
+    /// Ping the peer, below the hub protocol, and answer with [`Input::Pong`] when the pong with this number comes.
+    /// Only for WebSockets.
+    Probe(LinkId, u64),
+    /// Write this, all of it or nothing, and answer with [`Input::Stored`] once it will survive the end of the process.
+    /// The next batch comes after the answer.
+    Store(BatchId, Vec<StoreOp<P>>),
     /// Something the application should know.
     Event(Event<P>),
     /// Nothing more to do until input comes or this time is reached. The last output of every drain.
@@ -201,6 +218,8 @@ pub enum RequestFailure {
         code: u16,
         /// The server's text: the body, else the reason phrase.
         text: String,
+        /// The header `Retry-After`, where it has a number of seconds (RFC 9110, section 10.2.3).
+        retry_after: Option<Duration>,
     },
     /// No answer, or none that could be read to its end.
     Network(String),
@@ -209,14 +228,22 @@ pub enum RequestFailure {
 }
 
 impl RequestFailure {
+    /// When the server wants to be asked again.
+    pub(super) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// The same as an [`Error`].
     pub(super) fn into_error(self) -> Error {
         use crate::ErrorKind;
         match self {
-            Self::Status { code, text } if text.is_empty() => {
+            Self::Status { code, text, .. } if text.is_empty() => {
                 Error::new(ErrorKind::Refused, format!("the server answered with status {code}"))
             }
-            Self::Status { code, text } => {
+            Self::Status { code, text, .. } => {
                 Error::new(ErrorKind::Refused, format!("the server answered with status {code}: {text}"))
             }
             Self::Network(detail) => Error::new(ErrorKind::Network, detail),
@@ -260,10 +287,36 @@ pub enum Event<P> {
         /// The item.
         item: P,
     },
+    /// The call waits in the outbox. A durable one will be sent, whatever becomes of this process.
+    Queued(CallId),
+    /// The call that the upload belongs to was sent: produce items.
+    UploadStarted(UploadId),
     /// Nobody reads that upload any more: stop producing items.
     UploadStopped(UploadId),
     /// A transport that was lost was replaced by another, with nothing missing (stateful reconnect).
     Resumed,
+    /// The attempt to connect failed, or the connection was lost; there will be another attempt.
+    RetryScheduled {
+        /// How many attempts have failed since the connection was lost.
+        previous_retry_count: u32,
+        /// How long until the next one.
+        delay: Duration,
+        /// What went wrong.
+        reason: Error,
+    },
+    /// What waits in the outbox has changed.
+    OutboxChanged(OutboxProgress),
+    /// The store could not be written. What had to be forgotten will be tried again; what had to be kept was refused.
+    StoreFailed(Error),
+    /// A group that was joined could not be joined again after a new connection; it is not tried again.
+    RejoinFailed {
+        /// The method that was called.
+        target: ByteString,
+        /// Why.
+        error: Error,
+    },
+    /// The grade of the connection's quality has changed.
+    QualityChanged(Quality),
     /// The access token was refreshed in place, or could not be; the connection goes on until the server ends it.
     TokenRefreshed(Result<(), Error>),
 }

@@ -21,7 +21,7 @@
 //! let mut config = Config::new("http://localhost/hubs/chat");
 //! config.transports = vec![Transport::WebSockets];
 //! config.skip_negotiation = true;
-//! let mut client = Client::<u32>::new(config);
+//! let mut client = Client::<u32>::new(config, 42);
 //! client.handle(Time::ZERO, Input::Command(Command::Start))?;
 //! while let output = client.poll() {
 //!     match output {
@@ -36,11 +36,20 @@
 //! # Ok::<_, hubwire::client::Misuse>(())
 //! ```
 
+mod call;
+mod calling;
 mod calls;
 mod config;
 mod connection;
 mod io;
+mod joins;
+mod liveness;
+mod metrics;
+mod outbox;
+mod quality;
+mod random;
 mod replies;
+mod retry;
 mod state;
 mod stateful;
 mod stored;
@@ -51,31 +60,38 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+pub use call::{CallOptions, CallRequest};
 pub use config::Config;
 pub use io::{
-    CallId, Command, Event, HttpRequest, Input, LinkId, LinkRequest, Output, Reply, ReplyId, RequestFailure,
-    RequestId, UploadId,
+    BatchId, CallId, Command, Event, Hint, HttpRequest, Input, LinkId, LinkRequest, Output, Reply, ReplyId,
+    RequestFailure, RequestId, UploadId,
 };
+pub use joins::JoinRule;
+pub use metrics::Metrics;
+pub use outbox::{FullPolicy, OutboxConfig, OutboxProgress};
+pub use quality::{Grade, Quality};
+pub use retry::{RetryContext, RetryPolicy};
 pub use state::{Cause, ConnectionState};
 pub use stored::{CallKind, Priority, Restored, Sequence, StoreOp, StoredCall};
 
 use crate::protocol::{
-    Call, CancelInvocation, Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation,
-    StreamItem,
+    Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation, StreamItem,
 };
 use crate::{Error, ErrorKind, Time};
+use calling::Deadlines;
 use calls::Calls;
-use connection::{Established, Phase, Refreshing};
+use connection::{Established, Fault, Phase, Refreshing, Retrying};
+use joins::Joins;
+use liveness::Hints;
+use outbox::Outbox;
+use quality::Monitor;
+use random::Random;
 use replies::Replies;
 use stateful::{Stateful, Verdict};
 use timers::{Timer, Timers};
 
-/// The official clients' text.
-const NOT_CONNECTED: &str = "Cannot send data if the connection is not in the 'Connected' State.";
 /// How long acknowledgements are collected (stateful reconnect).
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_secs(1);
-/// What .NET clients say when the caller of an upload goes away.
-const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
 
 /// One connection to a hub. See the [module documentation](self) for how to drive it.
 #[derive(Debug)]
@@ -87,21 +103,37 @@ pub struct Client<P> {
     refreshing: Option<Refreshing>,
     /// The connection that is being made replaces one that was lost.
     reconnecting: bool,
-    /// When the connection was established, and how many in a row did not last.
+    /// Attempts that failed since then, or since the start.
+    retrying: Option<Retrying>,
+    /// When the last attempt began, and when the connection was established.
+    attempted_at: Time,
     connected_at: Time,
+    /// How many connections in a row did not last.
     short_lived: u8,
     timers: Timers,
-    calls: Calls,
+    calls: Calls<P>,
+    deadlines: Deadlines,
+    outbox: Outbox<P>,
+    joins: Joins<P>,
     replies: Replies,
+    random: Random,
+    hints: Hints,
+    monitor: Monitor,
+    metrics: Metrics,
+    /// What the application was told last.
+    reported_outbox: (usize, usize),
+    reported_grade: Grade,
     out: VecDeque<Output<P>>,
     now: Time,
     last_link: u64,
     last_request: u64,
+    last_probe: u64,
 }
 
 impl<P: OpaquePayload> Client<P> {
-    /// A client that is not connected.
-    pub fn new(config: Config) -> Self {
+    /// A client that is not connected. The seed must be another one for every client, or they will reconnect at the
+    /// same moments.
+    pub fn new(config: Config, seed: u64) -> Self {
         Self {
             config,
             phase: Phase::Disconnected,
@@ -109,15 +141,27 @@ impl<P: OpaquePayload> Client<P> {
             stateful: None,
             refreshing: None,
             reconnecting: false,
+            retrying: None,
+            attempted_at: Time::ZERO,
             connected_at: Time::ZERO,
             short_lived: 0,
             timers: Timers::default(),
             calls: Calls::default(),
+            deadlines: Deadlines::new(),
+            outbox: Outbox::default(),
+            joins: Joins::default(),
+            random: Random::new(seed),
+            hints: Hints::default(),
+            monitor: Monitor::default(),
+            metrics: Metrics::default(),
+            reported_outbox: (0, 0),
+            reported_grade: Grade::default(),
             replies: Replies::default(),
             out: VecDeque::new(),
             now: Time::ZERO,
             last_link: 0,
             last_request: 0,
+            last_probe: 0,
         }
     }
 
@@ -135,11 +179,16 @@ impl<P: OpaquePayload> Client<P> {
     /// Only for what the caller did wrong; nothing has changed then.
     pub fn handle(&mut self, now: Time, input: Input<P>) -> Result<(), Misuse> {
         self.now = self.now.max(now);
+        // What comes after too long a silence was sent before it: after a sleep the buffers are full of the past.
+        if self.timers.take_if_due(Timer::ServerTimeout, self.now) {
+            self.handle_timer(Timer::ServerTimeout);
+        }
         match input {
-            Input::Command(command) => return self.handle_command(command),
+            Input::Command(command) => self.handle_command(command)?,
             Input::Token(request, token) => self.handle_token(request, token),
             Input::Refreshed(request, result) => self.handle_refreshed(request, result),
             Input::Negotiated(request, response) => self.handle_negotiated(request, response),
+            Input::RetryAfter(request, delay) => self.handle_retry_after(request, delay),
             Input::Opened(link) => self.handle_opened(link),
             Input::Handshake(link, response) => self.handle_handshake(link, response),
             Input::Message(link, message) if self.phase.connected() == Some(link) => {
@@ -147,9 +196,16 @@ impl<P: OpaquePayload> Client<P> {
                 self.handle_counted(message);
             }
             Input::Message(..) => {}
+            Input::Pong(link, number) => self.handle_pong(link, number),
             Input::Malformed(link, error) => self.handle_malformed(link, error),
             Input::Closed(link, result) => self.handle_closed(link, result),
-            Input::Paused => self.timers.stop(Timer::ServerTimeout),
+            Input::Hint(hint) => self.handle_hint(hint),
+            Input::Restored { next, calls } => self.restore(next, calls)?,
+            Input::Stored(batch, result) => self.handle_stored(batch, result),
+            Input::Paused => {
+                self.timers.stop(Timer::ServerTimeout);
+                self.timers.stop(Timer::Liveness);
+            }
             Input::Resumed => {
                 if self.phase.connected().is_some() {
                     self.heard();
@@ -160,7 +216,29 @@ impl<P: OpaquePayload> Client<P> {
         while let Some(timer) = self.timers.take_due(self.now) {
             self.handle_timer(timer);
         }
+        self.flush();
+        self.write_store();
+        self.report();
         Ok(())
+    }
+
+    /// Tells what has changed since the last time.
+    fn report(&mut self) {
+        let progress = self.outbox.progress(self.now);
+        if (progress.depth, progress.bytes) != self.reported_outbox {
+            self.reported_outbox = (progress.depth, progress.bytes);
+            self.event(Event::OutboxChanged(progress));
+        }
+        let quality = self.monitor.quality();
+        if quality.grade != self.reported_grade {
+            self.reported_grade = quality.grade;
+            self.event(Event::QualityChanged(quality));
+        }
+    }
+
+    /// What happened, and how it stands.
+    pub fn metrics(&self) -> Metrics {
+        Metrics { outbox: self.outbox.progress(self.now), quality: self.monitor.quality(), ..self.metrics }
     }
 
     /// The next thing to do; [`Output::Wait`] when there is nothing left.
@@ -172,42 +250,7 @@ impl<P: OpaquePayload> Client<P> {
         match command {
             Command::Start => self.start()?,
             Command::Stop => self.stop(),
-            Command::Send { call, target, arguments, uploads } => {
-                self.check_ids(call, &uploads)?;
-                match self.check_call() {
-                    Ok(()) => {
-                        let call_message = self.call_message(target, arguments, &uploads);
-                        let message = Invocation { invocation_id: None, call: call_message };
-                        self.send(HubMessage::Invocation(message));
-                        self.event(Event::Completed { call, result: Ok(None) });
-                    }
-                    Err(error) => self.refuse(call, uploads, error),
-                }
-            }
-            Command::Invoke { call, target, arguments, uploads } => {
-                self.check_ids(call, &uploads)?;
-                match self.check_call() {
-                    Ok(()) => {
-                        let call_message = self.call_message(target, arguments, &uploads);
-                        let invocation_id = Some(self.calls.open(call, CallKind::Invoke, uploads));
-                        let message = Invocation { invocation_id, call: call_message };
-                        self.send(HubMessage::Invocation(message));
-                    }
-                    Err(error) => self.refuse(call, uploads, error),
-                }
-            }
-            Command::Stream { call, target, arguments, uploads } => {
-                self.check_ids(call, &uploads)?;
-                match self.check_call() {
-                    Ok(()) => {
-                        let call_message = self.call_message(target, arguments, &uploads);
-                        let invocation_id = self.calls.open(call, CallKind::Stream, uploads);
-                        let message = StreamInvocation { invocation_id, call: call_message };
-                        self.send(HubMessage::StreamInvocation(message));
-                    }
-                    Err(error) => self.refuse(call, uploads, error),
-                }
-            }
+            Command::Call(request) => self.call(request)?,
             Command::Item { upload, item } => {
                 if let Some(invocation_id) = self.calls.upload(upload) {
                     let item = StreamItem { headers: Vec::new(), invocation_id, item };
@@ -234,71 +277,20 @@ impl<P: OpaquePayload> Client<P> {
         Ok(())
     }
 
-    fn check_ids(&self, call: CallId, uploads: &[UploadId]) -> Result<(), Misuse> {
-        if self.calls.contains(call) {
-            return Err(Misuse::CallInUse(call));
-        }
-        for (index, upload) in uploads.iter().enumerate() {
-            if self.calls.contains_upload(*upload) || uploads[..index].contains(upload) {
-                return Err(Misuse::UploadInUse(*upload));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether new calls should be made now. While it says no, the server has fallen behind with acknowledging what it
     /// got (stateful reconnect), and callers should wait.
     pub fn wants_calls(&self) -> bool {
         !self.stateful.as_ref().is_some_and(Stateful::is_full)
     }
 
-    fn check_call(&self) -> Result<(), Error> {
-        if self.state() != ConnectionState::Connected {
-            return Err(Error::new(ErrorKind::Misuse, NOT_CONNECTED));
-        }
-        let limit = self.config.max_pending_calls;
-        if self.calls.len() >= limit {
-            return Err(Error::new(ErrorKind::Overflow, format!("{limit} calls are waiting already")));
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, call: CallId, uploads: Vec<UploadId>, error: Error) {
-        for upload in uploads {
-            self.event(Event::UploadStopped(upload));
-        }
-        self.event(Event::Completed { call, result: Err(error) });
-    }
-
-    fn call_message(
-        &mut self,
-        target: bytestring::ByteString,
-        arguments: P,
-        uploads: &[UploadId],
-    ) -> Call<P> {
-        Call { stream_ids: self.calls.open_uploads(uploads), ..Call::new(target, arguments) }
-    }
-
-    fn cancel(&mut self, call: CallId) {
-        let Some((id, uploads)) = self.calls.cancel(call) else { return };
-        for (upload, upload_id) in uploads {
-            // Else the server would wait for the rest of the stream.
-            let outcome = Outcome::Error(UPLOAD_CANCELLED.into());
-            self.send(HubMessage::Completion(Completion::new(upload_id, outcome)));
-            self.event(Event::UploadStopped(upload));
-        }
-        self.send(HubMessage::CancelInvocation(CancelInvocation::new(id)));
-        let error = Error::new(ErrorKind::Cancelled, "The call was cancelled.");
-        self.event(Event::Completed { call, result: Err(error) });
-    }
-
     /// With stateful reconnect every message is counted before it is handled.
     fn handle_counted(&mut self, message: HubMessage<P>) {
+        self.metrics.messages_received += 1;
         let verdict = match &mut self.stateful {
             None => Verdict::Handle,
             Some(stateful) => match stateful.receive(&message) {
                 Ok(verdict) => verdict,
-                Err(error) => return self.fail(error.into()),
+                Err(error) => return self.fail(error.into(), Fault::Final),
             },
         };
         if matches!(verdict, Verdict::HandleAndAcknowledge | Verdict::DropAndAcknowledge)
@@ -306,20 +298,19 @@ impl<P: OpaquePayload> Client<P> {
         {
             self.timers.set(Timer::Acknowledge, self.now + ACKNOWLEDGE_AFTER);
         }
-        if matches!(verdict, Verdict::Handle | Verdict::HandleAndAcknowledge) {
-            self.handle_message(message);
+        match verdict {
+            Verdict::Handle | Verdict::HandleAndAcknowledge => self.handle_message(message),
+            Verdict::Drop | Verdict::DropAndAcknowledge => {
+                // The other two types are for this layer.
+                self.metrics.duplicates_dropped += u64::from(message.is_sequenced());
+            }
         }
     }
 
     fn handle_message(&mut self, message: HubMessage<P>) {
-        let mut events = Vec::new();
         match message {
             HubMessage::Invocation(Invocation { invocation_id: None, call }) => {
-                events.push(Event::Invocation {
-                    target: call.target,
-                    arguments: call.arguments,
-                    reply: None,
-                });
+                self.event(Event::Invocation { target: call.target, arguments: call.arguments, reply: None });
             }
             HubMessage::Invocation(Invocation { invocation_id: Some(id), call }) => {
                 if self.replies.len() >= self.config.max_pending_replies {
@@ -327,7 +318,7 @@ impl<P: OpaquePayload> Client<P> {
                     self.send(HubMessage::Completion(Completion::new(id, outcome)));
                 } else {
                     let reply = Some(self.replies.open(id));
-                    events.push(Event::Invocation { target: call.target, arguments: call.arguments, reply });
+                    self.event(Event::Invocation { target: call.target, arguments: call.arguments, reply });
                 }
             }
             // Clients have no streaming methods, but the caller must not wait for ever.
@@ -335,16 +326,25 @@ impl<P: OpaquePayload> Client<P> {
                 let outcome = Outcome::Error("Clients do not stream results.".into());
                 self.send(HubMessage::Completion(Completion::new(invocation_id, outcome)));
             }
-            HubMessage::StreamItem(item) => self.calls.item(&item.invocation_id, item.item, &mut events),
-            HubMessage::Completion(completion) => self.calls.complete(completion, &mut events),
+            HubMessage::StreamItem(item) => match self.calls.item(&item.invocation_id) {
+                Some(Ok(call)) => self.event(Event::Item { call, item: item.item }),
+                Some(Err(finished)) => self.finish(finished),
+                None => {}
+            },
+            HubMessage::Completion(completion) => {
+                if let Some(finished) = self.calls.complete(completion) {
+                    self.finish(finished);
+                }
+            }
             HubMessage::CancelInvocation(cancel) => {
-                events.extend(self.replies.cancel(&cancel.invocation_id).map(Event::InvocationCancelled));
+                if let Some(reply) = self.replies.cancel(&cancel.invocation_id) {
+                    self.event(Event::InvocationCancelled(reply));
+                }
             }
             HubMessage::Close(close) => self.server_closed(close),
             // Receiving anything has reset the timeout; the other two belong to stateful reconnect.
             HubMessage::Ping | HubMessage::Ack { .. } | HubMessage::Sequence { .. } => {}
         }
-        self.out.extend(events.into_iter().map(Output::Event));
     }
 
     /// Sends a message on the link, and keeps it if it may have to be sent again. Does nothing without a connection.
@@ -360,14 +360,9 @@ impl<P: OpaquePayload> Client<P> {
             if !self.established.inherent_keep_alive {
                 self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
             }
+            self.metrics.messages_sent += 1;
             self.out.push_back(Output::Transmit(link, message));
-        }
-    }
-
-    /// Something came from the server.
-    fn heard(&mut self) {
-        if !self.established.inherent_keep_alive {
-            self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
+            self.probe_if_due();
         }
     }
 
@@ -386,6 +381,8 @@ pub enum Misuse {
     CallInUse(CallId),
     /// The id of a new upload belongs to an upload that has not ended.
     UploadInUse(UploadId),
+    /// What a store held was given after other inputs.
+    RestoredLate,
     /// Negotiation can be skipped only with WebSockets as the one transport.
     SkipNegotiation,
 }
@@ -399,6 +396,7 @@ impl fmt::Display for Misuse {
             ),
             Self::CallInUse(call) => write!(f, "The call id {} is in use.", call.0),
             Self::UploadInUse(upload) => write!(f, "The upload id {} is in use.", upload.0),
+            Self::RestoredLate => f.write_str("What the store held must come before everything else."),
             Self::SkipNegotiation => {
                 f.write_str("Negotiation can only be skipped when using the WebSocket transport directly.")
             }

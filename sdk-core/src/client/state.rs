@@ -41,6 +41,8 @@ pub enum Cause {
     Established {
         /// The public id of the connection; unknown without negotiation.
         connection_id: Option<String>,
+        /// The id of the connection that was lost, if this one replaces it.
+        previous_connection_id: Option<String>,
     },
     /// The server closed the connection in order.
     ServerClosed {

@@ -30,6 +30,11 @@ pub enum Priority {
     Critical,
 }
 
+impl Priority {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+}
+
 /// The place of a durable call in its store. It grows with every call and is never used again, not even after the
 /// call has ended and the process was started anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -19,9 +19,18 @@ pub(super) enum Timer {
     Acknowledge,
     /// The time to refresh the access token in place.
     Refresh,
+    /// The time to try again to connect.
+    Retry,
+    /// The answer to a question whether the peer is still there.
+    Liveness,
+    /// The first call to be late, or not worth sending any more.
+    Deadline,
+    /// The time to write again what the store could not forget.
+    Store,
 }
 
-const KINDS: [Timer; 8] = [
+/// What does not end with a connection is at the end.
+const KINDS: [Timer; 12] = [
     Timer::Request,
     Timer::Open,
     Timer::Handshake,
@@ -30,7 +39,14 @@ const KINDS: [Timer; 8] = [
     Timer::Close,
     Timer::Acknowledge,
     Timer::Refresh,
+    Timer::Retry,
+    Timer::Liveness,
+    Timer::Deadline,
+    Timer::Store,
 ];
+
+/// How many belong to one connection, or to the way to it.
+const OF_CONNECTION: usize = Timer::Deadline as usize;
 
 /// A fixed table of deadlines.
 #[derive(Debug, Default)]
@@ -49,8 +65,17 @@ impl Timers {
         self.0[timer as usize] = None;
     }
 
-    pub(super) const fn stop_all(&mut self) {
-        self.0 = [None; KINDS.len()];
+    /// Stops everything that belongs to a connection.
+    pub(super) fn stop_connection(&mut self) {
+        self.0[..OF_CONNECTION].fill(None);
+    }
+
+    pub(super) const fn deadline(&self, timer: Timer) -> Option<Time> {
+        self.0[timer as usize]
+    }
+
+    pub(super) const fn set_to(&mut self, timer: Timer, deadline: Option<Time>) {
+        self.0[timer as usize] = deadline;
     }
 
     /// Takes a timer that is due.
@@ -60,6 +85,11 @@ impl Timers {
             .find(|timer| self.0[*timer as usize].is_some_and(|deadline| deadline <= now))?;
         self.stop(timer);
         Some(timer)
+    }
+
+    /// Takes that timer if it is due.
+    pub(super) fn take_if_due(&mut self, timer: Timer, now: Time) -> bool {
+        self.0[timer as usize].take_if(|deadline| *deadline <= now).is_some()
     }
 
     /// The earliest deadline.

@@ -1,7 +1,7 @@
 //! The addresses of a connection, as text: a URL library would be most of the browser's wasm.
 
 /// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
-pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
+pub(super) fn negotiate(base: &str, stateful_reconnect: bool, announce: bool) -> String {
     let mut url = below(base, "negotiate");
     if !has_parameter(base, "negotiateVersion") {
         url = with_parameter(&url, "negotiateVersion", "1");
@@ -9,7 +9,12 @@ pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
     if stateful_reconnect && !has_parameter(base, "useStatefulReconnect") {
         url = with_parameter(&url, "useStatefulReconnect", "true");
     }
-    url
+    if announce { announced(&url) } else { url }
+}
+
+/// The address with the parameter by which Hubwire servers know who reads their headers and fields.
+pub(super) fn announced(url: &str) -> String {
+    if has_parameter(url, "hubwire") { url.to_owned() } else { with_parameter(url, "hubwire", "1") }
 }
 
 /// The address to refresh the token of a connection at.
@@ -80,11 +85,11 @@ mod tests {
             ),
             ("http://h/hub#part", "http://h/hub/negotiate?negotiateVersion=1"),
         ] {
-            assert_eq!(negotiate(base, false), expected);
+            assert_eq!(negotiate(base, false, false), expected);
         }
         assert_eq!(
-            negotiate("http://h/hub", true),
-            "http://h/hub/negotiate?negotiateVersion=1&useStatefulReconnect=true"
+            negotiate("http://h/hub", true, true),
+            "http://h/hub/negotiate?negotiateVersion=1&useStatefulReconnect=true&hubwire=1"
         );
     }
 

@@ -8,13 +8,16 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::HubConnection;
+use super::store::OutboxStore;
 use super::tokio::{Connector, Options, TcpConnector};
-use crate::client::Config;
+use crate::client::{Config, JoinRule, OutboxConfig, RetryContext, RetryPolicy};
 use crate::protocol::{Encoding, Transport};
 use crate::{Error, ErrorKind};
 
 pub(super) type TokenFactory =
     Arc<dyn Fn() -> BoxFuture<'static, Result<Option<String>, String>> + Send + Sync>;
+
+pub(super) type RetryFunction = Arc<dyn Fn(&RetryContext) -> Option<Duration> + Send + Sync>;
 
 /// Configures a [`HubConnection`]. Made by [`HubConnection::builder`].
 #[must_use = "a builder does nothing until `build`"]
@@ -25,17 +28,25 @@ pub struct HubConnectionBuilder {
     connector: Option<Arc<dyn Connector>>,
     max_message_size: usize,
     stream_buffer: usize,
+    retry: Option<RetryFunction>,
+    store: Option<Box<dyn OutboxStore>>,
+    seed: Option<u64>,
 }
 
 impl HubConnectionBuilder {
     pub(super) fn new(url: impl Into<String>) -> Self {
+        let mut config = Config::new(url);
+        config.can_probe = true;
         Self {
-            config: Config::new(url),
+            config,
             headers: Vec::new(),
             token_factory: None,
             connector: None,
             max_message_size: 16 << 20,
             stream_buffer: 256,
+            retry: None,
+            store: None,
+            seed: None,
         }
     }
 
@@ -97,6 +108,77 @@ impl HubConnectionBuilder {
     /// Refreshes the access token in place before it expires, where the server supports that (.NET 11).
     pub const fn token_refresh(mut self, refresh: bool) -> Self {
         self.config.token_refresh = refresh;
+        self
+    }
+
+    /// When to try again after the connection was lost, or could not be made; full jitter up to 30 s, for ever, unless
+    /// set. [`RetryPolicy::never`] ends the connection when it is lost.
+    ///
+    /// A first start is tried again too, unless trying again cannot help: a status 4xx other than 408, 425 and 429, or
+    /// an answer that is not SignalR's, ends it with that error. Once connected, everything is tried again but a close
+    /// with which the server says that the client must not come back.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.config.retry = policy;
+        self.retry = None;
+        self
+    }
+
+    /// As [`retry`](Self::retry), with a function that says how long to wait, or with `None` that it was enough. It
+    /// must not block.
+    pub fn retry_with(
+        mut self,
+        policy: impl Fn(&RetryContext) -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        self.config.retry = RetryPolicy::custom().with_first_start(true);
+        self.retry = Some(Arc::new(policy));
+        self
+    }
+
+    /// What may wait for a connection, and how much of it.
+    pub fn outbox(mut self, outbox: OutboxConfig) -> Self {
+        self.config.outbox = outbox;
+        self
+    }
+
+    /// Where durable calls are kept until the server has completed them.
+    pub fn outbox_store(mut self, store: impl OutboxStore) -> Self {
+        self.config.has_store = true;
+        self.store = Some(Box::new(store));
+        self
+    }
+
+    /// A method that joins something for the life of the connection, and the one that leaves it, for example
+    /// `JoinConversation` and `LeaveConversation`. Calls of it that succeeded are made again after a new connection, in
+    /// order, before everything that was queued; leaving with the same arguments ends that.
+    pub fn rejoin(mut self, join: &str, leave: &str) -> Self {
+        self.config.joins.push(JoinRule::new(join, leave));
+        self
+    }
+
+    /// The longest time from making a call to its end, the time in the queue included; none unless set. Streams have
+    /// none.
+    pub const fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.config.call_timeout = Some(timeout);
+        self
+    }
+
+    /// A hub method without arguments that answers at once, often `Ping`: it measures the round-trip time where the
+    /// transport is no WebSocket.
+    pub fn ping_method(mut self, method: &str) -> Self {
+        self.config.ping_method = Some(method.into());
+        self
+    }
+
+    /// Whether to tell the server, in the query, that this client reads what only Hubwire servers send: when to
+    /// come back after a restart. On unless set.
+    pub const fn announce(mut self, announce: bool) -> Self {
+        self.config.announce = announce;
+        self
+    }
+
+    /// Where the jitter comes from; random unless set. Clients with one seed reconnect at the same moments.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -168,6 +250,13 @@ impl HubConnectionBuilder {
                 return Err(misuse(format!("{name} must be at least 1")));
             }
         }
+        self.config.retry.check().map_err(misuse)?;
+        if self.config.outbox.window == 0 {
+            return Err(misuse("the window of the outbox must be at least 1".into()));
+        }
+        if self.config.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(misuse("call_timeout must be longer than zero".into()));
+        }
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
             let parsed = HeaderName::try_from(&name).ok().zip(HeaderValue::try_from(value).ok());
@@ -195,9 +284,19 @@ impl HubConnectionBuilder {
                 connector,
                 max_message_size: self.max_message_size,
                 stream_buffer: self.stream_buffer,
+                retry: self.retry,
+                store: self.store,
+                seed: self.seed.unwrap_or_else(random_seed),
             },
         ))
     }
+}
+
+/// The standard library's source of keys for hash tables, which must not be guessed: better than jitter needs.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+
+    RandomState::new().build_hasher().finish()
 }
 
 fn check_url(url: &str) -> Result<(), String> {

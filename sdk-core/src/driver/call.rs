@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
@@ -7,9 +8,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::connection::{HubConnection, driver_gone};
+use super::queued::QueuedCall;
 use super::stream::ItemStream;
-use super::tokio::{Control, Request, Upload};
-use crate::client::CallId;
+use super::tokio::{CallReply, Control, NewCall, Request, Upload};
+use crate::client::{CallId, CallOptions, Priority};
 use crate::protocol::{Payload, PayloadError};
 use crate::{Error, ErrorKind};
 
@@ -28,12 +30,19 @@ pub struct CallBuilder {
     target: String,
     arguments: Result<Payload, PayloadError>,
     uploads: Vec<BoxStream<'static, Result<Payload, String>>>,
+    options: CallOptions,
 }
 
 impl CallBuilder {
     pub(super) fn new(connection: HubConnection, target: &str) -> Self {
         let arguments = Ok(Payload::no_arguments(connection.encoding()));
-        Self { connection, target: target.to_owned(), arguments, uploads: Vec::new() }
+        Self {
+            connection,
+            target: target.to_owned(),
+            arguments,
+            uploads: Vec::new(),
+            options: CallOptions::default(),
+        }
     }
 
     /// The arguments, as a tuple; those that are streams are left out.
@@ -77,6 +86,52 @@ impl CallBuilder {
         self
     }
 
+    /// The longest time from now to the end of the call, the time in the queue included. Past it the call ends with
+    /// [`ErrorKind::Timeout`] and is taken back on the server.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// The longest time in the queue: past it the call is not worth sending, and ends with [`ErrorKind::Timeout`].
+    pub const fn expires_after(mut self, time: Duration) -> Self {
+        self.options.expires_after = Some(time);
+        self
+    }
+
+    /// Which queued calls leave first; [`Priority::Normal`] unless set.
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.options.priority = priority;
+        self
+    }
+
+    /// While the call is queued, a later one with this key takes its place, and this one ends with
+    /// [`ErrorKind::Cancelled`].
+    pub fn supersede_key(mut self, key: &str) -> Self {
+        self.options.supersede_key = Some(key.into());
+        self
+    }
+
+    /// The method may run twice for one call: where the connection is lost before the completion, the call is made
+    /// again instead of ending with [`ErrorKind::OutcomeUnknown`]. A send asks for a completion then.
+    pub const fn idempotent(mut self) -> Self {
+        self.options.idempotent = true;
+        self
+    }
+
+    /// Keeps the call in the [store](super::HubConnectionBuilder::outbox_store) until the server has completed it, over
+    /// the end of this process. Such a call may run twice, as an [`idempotent`](Self::idempotent) one.
+    pub const fn durable(mut self) -> Self {
+        self.options.durable = true;
+        self
+    }
+
+    /// Fails at once where there is no connection, instead of waiting for one.
+    pub const fn unqueued(mut self) -> Self {
+        self.options.queue = false;
+        self
+    }
+
     /// Calls the method and waits for its result; see [`HubConnection::invoke`].
     ///
     /// # Errors
@@ -96,15 +151,7 @@ impl CallBuilder {
     pub async fn invoke_raw(self) -> Result<Payload, Error> {
         let connection = self.connection.clone();
         let (reply, answer) = oneshot::channel();
-        let call = self
-            .submit(|call, target, arguments, uploads| Request::Invoke {
-                call,
-                target,
-                arguments,
-                uploads,
-                reply,
-            })
-            .await?;
+        let call = self.submit(CallReply::Invoke(reply), None).await?;
         let mut guard = CancelOnDrop::new(connection, call);
         let result = answer.await.unwrap_or_else(|_| Err(driver_gone()));
         guard.disarm();
@@ -119,15 +166,24 @@ impl CallBuilder {
         // Kept until the end: the last handle stops the connection.
         let _connection = self.connection.clone();
         let (reply, answer) = oneshot::channel();
-        self.submit(|call, target, arguments, uploads| Request::Send {
-            call,
-            target,
-            arguments,
-            uploads,
-            reply,
-        })
-        .await?;
+        self.submit(CallReply::Send(reply), None).await?;
         answer.await.unwrap_or_else(|_| Err(driver_gone()))
+    }
+
+    /// Hands the call over and returns as soon as it is accepted: when it was sent, when it waits for a connection, and
+    /// for a [durable](Self::durable) one when the store has it. The end can be had from what is returned.
+    ///
+    /// # Errors
+    /// Why it was not accepted: [`ErrorKind::Overflow`] when the outbox or its store is full, [`ErrorKind::Misuse`] when
+    /// the arguments cannot be encoded or the options cannot be had together.
+    pub async fn enqueue(self) -> Result<QueuedCall, Error> {
+        let connection = self.connection.clone();
+        let target = self.target.clone();
+        let (reply, result) = oneshot::channel();
+        let (accepted, answer) = oneshot::channel();
+        let call = self.submit(CallReply::Invoke(reply), Some(accepted)).await?;
+        answer.await.unwrap_or_else(|_| Err(driver_gone()))?;
+        Ok(QueuedCall::new(connection, call, target, result))
     }
 
     /// Calls a streaming method; see [`HubConnection::stream`].
@@ -137,15 +193,7 @@ impl CallBuilder {
     pub async fn stream<T: DeserializeOwned>(self) -> Result<ItemStream<T>, Error> {
         let connection = self.connection.clone();
         let (items, receiver) = oneshot::channel();
-        let call = self
-            .submit(|call, target, arguments, uploads| Request::Stream {
-                call,
-                target,
-                arguments,
-                uploads,
-                items,
-            })
-            .await?;
+        let call = self.submit(CallReply::Stream(items), None).await?;
         let guard = CancelOnDrop::new(connection, call);
         let receiver = receiver.await.map_err(|_| driver_gone())?;
         Ok(ItemStream::new(receiver, guard))
@@ -153,7 +201,8 @@ impl CallBuilder {
 
     async fn submit(
         self,
-        request: impl FnOnce(CallId, String, Payload, Vec<Upload>) -> Request,
+        reply: CallReply,
+        accepted: Option<oneshot::Sender<Result<(), Error>>>,
     ) -> Result<CallId, Error> {
         let arguments = self.arguments.map_err(|error| {
             Error::new(
@@ -167,7 +216,9 @@ impl CallBuilder {
             .into_iter()
             .map(|items| Upload { id: self.connection.next_upload(), items })
             .collect();
-        self.connection.request(request(call, self.target, arguments, uploads)).await?;
+        let (target, options) = (self.target, self.options);
+        let new = NewCall { call, target, arguments, uploads, options, reply, accepted };
+        self.connection.request(Request::Call(new)).await?;
         Ok(call)
     }
 }

@@ -10,10 +10,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::builder::HubConnectionBuilder;
 use super::call::CallBuilder;
+use super::event::ConnectionEvent;
 use super::handlers::{AsyncHandler, Entry, Handler, Handlers, Subscription};
+use super::queued::QueuedCall;
 use super::stream::ItemStream;
 use super::tokio::{Control, Driver, Options, Request, Status};
-use crate::client::{CallId, Cause, Config, ConnectionState, UploadId};
+use crate::client::{
+    CallId, Cause, Config, ConnectionState, Hint, Metrics, OutboxProgress, Quality, UploadId,
+};
 use crate::protocol::Encoding;
 use crate::{Error, ErrorKind};
 
@@ -43,7 +47,7 @@ struct Shared {
     handlers: Arc<Handlers>,
     status: watch::Receiver<Status>,
     encoding: Encoding,
-    next_id: AtomicU64,
+    next_id: Arc<AtomicU64>,
 }
 
 /// The connection went into another state.
@@ -73,9 +77,9 @@ impl HubConnection {
         let encoding = config.encoding;
         let driver = Driver::new(config, options, handlers.clone(), control.downgrade());
         let status = driver.status();
-        let driver = driver.run(request_queue, control_queue);
+        let next_id = Arc::new(AtomicU64::new(0));
+        let driver = driver.run(request_queue, control_queue, next_id.clone());
         runtime.spawn(driver);
-        let next_id = AtomicU64::new(0);
         Self { shared: Arc::new(Shared { requests, control, handlers, status, encoding, next_id }) }
     }
 
@@ -193,6 +197,52 @@ impl HubConnection {
     /// Calls `handler` on every change of the state, in order with the messages.
     pub fn on_state_change(&self, handler: impl Fn(&StateChange) + Send + Sync + 'static) -> Subscription {
         self.shared.handlers.on_state_change(handler)
+    }
+
+    /// Calls `handler` with everything else that happens: attempts to connect, changes of the outbox and of the quality.
+    pub fn on_event(&self, handler: impl Fn(&ConnectionEvent) + Send + Sync + 'static) -> Subscription {
+        self.shared.handlers.on_event(handler)
+    }
+
+    /// What waits in the outbox.
+    pub fn outbox(&self) -> OutboxProgress {
+        self.shared.status.borrow().outbox
+    }
+
+    /// How good the connection is.
+    pub fn quality(&self) -> Quality {
+        self.shared.status.borrow().quality
+    }
+
+    /// What happened since the connection was built, and how it stands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] when the runtime was shut down.
+    pub async fn metrics(&self) -> Result<Metrics, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.control(Control::Metrics(reply));
+        answer.await.map_err(|_| driver_gone())
+    }
+
+    /// Tells the connection what the platform knows: the network is there again, the machine was asleep. Hints are
+    /// optional; they make it faster.
+    pub fn hint(&self, hint: Hint) {
+        self.control(Control::Hint(hint));
+    }
+
+    /// The durable calls that the store held when the connection was built, each once. They are sent whether anybody
+    /// asks for them or not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] when the runtime was shut down.
+    pub async fn restored_calls(&self) -> Result<Vec<QueuedCall>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.control(Control::Restored(reply));
+        let calls = answer.await.map_err(|_| driver_gone())?;
+        Ok(calls
+            .into_iter()
+            .map(|call| QueuedCall::new(self.clone(), call.call, call.target, call.reply))
+            .collect())
     }
 
     /// Waits until the connection is in that state.

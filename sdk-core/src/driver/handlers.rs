@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::connection::StateChange;
+use super::event::ConnectionEvent;
 use crate::protocol::{ArgumentsDecoder, Payload, PayloadError};
 
 /// A function that takes the arguments of a message by type.
@@ -134,6 +135,7 @@ handlers!(7 A1 A2 A3 A4 A5 A6 A7);
 handlers!(8 A1 A2 A3 A4 A5 A6 A7 A8);
 
 type StateHandler = Arc<dyn Fn(&StateChange) + Send + Sync>;
+type EventHandler = Arc<dyn Fn(&ConnectionEvent) + Send + Sync>;
 
 #[derive(Default)]
 pub(super) struct Handlers {
@@ -145,6 +147,7 @@ struct Table {
     /// By name in lower case: names are compared without regard to case.
     methods: HashMap<String, Vec<(u64, Entry)>>,
     state: Vec<(u64, StateHandler)>,
+    events: Vec<(u64, EventHandler)>,
     next: u64,
 }
 
@@ -171,6 +174,16 @@ impl Handlers {
         Subscription { handlers: Arc::downgrade(self), id }
     }
 
+    pub(super) fn on_event(
+        self: &Arc<Self>,
+        handler: impl Fn(&ConnectionEvent) + Send + Sync + 'static,
+    ) -> Subscription {
+        let mut table = self.table();
+        let id = table.take_id();
+        table.events.push((id, Arc::new(handler)));
+        Subscription { handlers: Arc::downgrade(self), id }
+    }
+
     pub(super) fn remove_all(&self, target: &str) {
         let removed = self.table().methods.remove(&target.to_lowercase());
         // Dropped without the lock: what a handler captured may call back.
@@ -188,8 +201,10 @@ impl Handlers {
         table.methods.retain(|_, entries| !entries.is_empty());
         let state = table.state.iter().position(|(entry_id, _)| *entry_id == id);
         let state = state.map(|index| table.state.remove(index));
+        let event = table.events.iter().position(|(entry_id, _)| *entry_id == id);
+        let event = event.map(|index| table.events.remove(index));
         drop(table);
-        drop((removed, state));
+        drop((removed, state, event));
     }
 
     pub(super) fn of(&self, target: &str) -> Vec<Entry> {
@@ -197,6 +212,14 @@ impl Handlers {
         let exact = table.methods.get(target);
         let entries = exact.or_else(|| table.methods.get(&target.to_lowercase()));
         entries.map(|entries| entries.iter().map(|(_, entry)| entry.clone()).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn event_handlers(&self) -> Vec<EventHandler> {
+        self.table().events.iter().map(|(_, handler)| handler.clone()).collect()
+    }
+
+    pub(super) fn has_event_handlers(&self) -> bool {
+        !self.table().events.is_empty()
     }
 
     pub(super) fn state_handlers(&self) -> Vec<StateHandler> {

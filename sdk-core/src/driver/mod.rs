@@ -3,16 +3,28 @@
 // Only drivers may ask the machine for the time and start tasks.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[cfg(feature = "backoff")]
+mod backoff_policy;
 mod builder;
 mod call;
 mod connection;
+mod event;
 mod handlers;
+mod queued;
+mod store;
 mod stream;
 mod tokio;
 
 pub use self::tokio::{Connector, Io, TcpConnector};
+#[cfg(feature = "backoff")]
+pub use backoff_policy::from_backoff;
 pub use builder::HubConnectionBuilder;
 pub use call::CallBuilder;
 pub use connection::{HubConnection, StateChange};
+pub use event::ConnectionEvent;
 pub use handlers::{AsyncHandler, Handler, Subscription};
+pub use queued::QueuedCall;
+pub use store::{MemoryStore, OutboxStore, StoreError, StoreReport};
+#[cfg(feature = "redb")]
+pub use store::{RedbStore, RedbStoreOptions, WhenCorrupt};
 pub use stream::ItemStream;

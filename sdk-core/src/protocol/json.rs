@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -14,6 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use super::frame::RECORD_SEPARATOR;
+use super::message::to_millis;
 use super::{
     Call, CancelInvocation, Close, Completion, Encoding, Headers, HubMessage, Invocation, Outcome, Payload,
     PayloadError, ProtocolError, StreamInvocation, StreamItem,
@@ -61,6 +63,9 @@ pub(super) fn encode(message: &HubMessage<Payload>, out: &mut Vec<u8>) {
             }
             if close.allow_reconnect {
                 out.extend_from_slice(b",\"allowReconnect\":true");
+            }
+            if let Some(retry_after) = close.retry_after {
+                raw(out, "retryAfterMs", to_millis(retry_after).to_string().as_bytes());
             }
         }
         HubMessage::Ack { sequence_id } | HubMessage::Sequence { sequence_id } => {
@@ -151,6 +156,7 @@ struct Envelope {
     result: Option<Bytes>,
     error: Option<ByteString>,
     allow_reconnect: bool,
+    retry_after: Option<u64>,
     sequence_id: Option<u64>,
 }
 
@@ -191,6 +197,7 @@ impl Envelope {
             7 => HubMessage::Close(Close {
                 error: self.error.filter(|error| !error.is_empty()),
                 allow_reconnect: self.allow_reconnect,
+                retry_after: self.retry_after.map(Duration::from_millis),
             }),
             8 => HubMessage::Ack { sequence_id: self.sequence_id.ok_or(MISSING("sequenceId"))? },
             9 => HubMessage::Sequence { sequence_id: self.sequence_id.ok_or(MISSING("sequenceId"))? },
@@ -281,6 +288,10 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de, '_> {
                     expect("allowReconnect", "a boolean");
                     envelope.allow_reconnect = map.next_value::<Option<bool>>()?.unwrap_or(false);
                 }
+                Name::RetryAfterMs => {
+                    expect("retryAfterMs", "an integer of at least 0");
+                    envelope.retry_after = map.next_value()?;
+                }
                 Name::SequenceId => {
                     expect("sequenceId", "an integer of at least 0");
                     let id: u64 = map.next_value()?;
@@ -317,6 +328,7 @@ enum Name {
     Result,
     Error,
     AllowReconnect,
+    RetryAfterMs,
     SequenceId,
     Unknown,
 }
@@ -350,6 +362,7 @@ impl Visitor<'_> for NameSeed {
             "result" => Name::Result,
             "error" => Name::Error,
             "allowReconnect" => Name::AllowReconnect,
+            "retryAfterMs" => Name::RetryAfterMs,
             "sequenceId" => Name::SequenceId,
             _ => Name::Unknown,
         })

@@ -1,9 +1,19 @@
+use std::time::Duration;
+
 use bytestring::ByteString;
+
+use super::Encoding;
 
 /// What the state machines must know of a payload, which they otherwise only move.
 pub trait OpaquePayload: Clone {
     /// How many bytes it takes on the wire, as far as is known; for limits.
     fn byte_len(&self) -> usize;
+
+    /// Whether it is the same value, as far as can be told without reading it. Equal bytes are.
+    fn is_same(&self, other: &Self) -> bool;
+
+    /// An empty argument list.
+    fn no_arguments(encoding: Encoding) -> Self;
 }
 
 /// A payload that is a bare number, for tests and simulations.
@@ -11,12 +21,28 @@ impl OpaquePayload for u32 {
     fn byte_len(&self) -> usize {
         size_of::<Self>()
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn no_arguments(_: Encoding) -> Self {
+        0
+    }
 }
 
 /// As for `u32`.
 impl OpaquePayload for u8 {
     fn byte_len(&self) -> usize {
         size_of::<Self>()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn no_arguments(_: Encoding) -> Self {
+        0
     }
 }
 
@@ -205,4 +231,13 @@ pub struct Close {
     pub error: Option<ByteString>,
     /// Whether the client may apply its reconnect policy. Without it the client stops for good.
     pub allow_reconnect: bool,
+    /// When the client should come back, in whole milliseconds on the wire. Only to peers that announced that they
+    /// read it.
+    pub retry_after: Option<Duration>,
+}
+
+/// As it travels.
+#[cfg(feature = "codec")]
+pub(super) fn to_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

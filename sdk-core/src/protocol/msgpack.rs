@@ -4,6 +4,7 @@
 //! width, arrays with surplus elements, invocations of five elements and Close of two.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -12,10 +13,15 @@ use rmp::decode::{NumValueReadError, ValueReadError};
 use rmp::encode::{write_array_len, write_bool, write_map_len, write_nil, write_str, write_uint};
 
 use super::frame::{close_prefixed, open_prefixed};
+use super::message::to_millis;
 use super::{
     Call, CancelInvocation, Close, Completion, Encoding, Headers, HubMessage, Invocation, Outcome, Payload,
     PayloadError, ProtocolError, StreamInvocation, StreamItem,
 };
+
+/// The beginning of the one element that Close has more between peers that know each other: a map with one entry, so
+/// that it is not taken for anything else.
+const RETRY_AFTER: &[u8] = b"\x81\xacretryAfterMs";
 
 const RESULT_ERROR: u64 = 1;
 const RESULT_VOID: u64 = 2;
@@ -67,9 +73,13 @@ pub(super) fn encode(message: &HubMessage<Payload>, out: &mut Vec<u8>) {
         }
         HubMessage::Ping => writer.begin(1, message.message_type()),
         HubMessage::Close(close) => {
-            writer.begin(3, message.message_type());
+            writer.begin(3 + u32::from(close.retry_after.is_some()), message.message_type());
             writer.optional_text(close.error.as_ref());
             infallible(write_bool(writer.0, close.allow_reconnect));
+            if let Some(retry_after) = close.retry_after {
+                writer.0.extend_from_slice(RETRY_AFTER);
+                writer.integer(to_millis(retry_after));
+            }
         }
         HubMessage::Ack { sequence_id } | HubMessage::Sequence { sequence_id } => {
             writer.begin(2, message.message_type());
@@ -191,7 +201,8 @@ pub(super) fn decode(frame: &Bytes) -> Result<Option<HubMessage<Payload>>, Proto
             at_least(2)?;
             let error = reader.optional_text("error")?.filter(|error| !error.is_empty());
             let allow_reconnect = len > 2 && reader.boolean("allowReconnect")?;
-            HubMessage::Close(Close { error, allow_reconnect })
+            let retry_after = if len > 3 { reader.retry_after()? } else { None };
+            HubMessage::Close(Close { error, allow_reconnect, retry_after })
         }
         8 => {
             at_least(2)?;
@@ -238,6 +249,15 @@ impl Reader<'_> {
 
     fn integer(&mut self, property: &'static str) -> Result<u64, ProtocolError> {
         self.read(property, "an integer of at least 0", |rest| rmp::decode::read_int::<u64, _>(rest))
+    }
+
+    /// `None` for whatever else a later version of the protocol may put there.
+    fn retry_after(&mut self) -> Result<Option<Duration>, ProtocolError> {
+        if !self.rest().starts_with(RETRY_AFTER) {
+            return Ok(None);
+        }
+        self.at += RETRY_AFTER.len();
+        self.integer("retryAfterMs").map(|millis| Some(Duration::from_millis(millis)))
     }
 
     fn sequence_id(&mut self) -> Result<u64, ProtocolError> {

@@ -111,6 +111,17 @@ impl Payload {
         }
     }
 
+    /// The same value in that encoding.
+    ///
+    /// # Errors
+    /// When the other encoding cannot express it: binary data, extensions and keys that are not strings in JSON.
+    pub fn to_encoding(&self, encoding: Encoding) -> Result<Self, PayloadError> {
+        if encoding == self.encoding {
+            return Ok(self.clone());
+        }
+        Self::encode(encoding, &self.decode::<serde_json::Value>()?)
+    }
+
     /// Reads an argument list one argument at a time.
     ///
     /// # Errors
@@ -150,6 +161,14 @@ impl Payload {
 impl OpaquePayload for Payload {
     fn byte_len(&self) -> usize {
         self.bytes.len()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn no_arguments(encoding: Encoding) -> Self {
+        Self::no_arguments(encoding)
     }
 }
 

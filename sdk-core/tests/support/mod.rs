@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use hubwire::client::{
-    Cause, Client, Command, Config, ConnectionState, Event, Input, LinkId, Misuse, Output, RequestId,
+    CallId, CallKind, CallRequest, Cause, Client, Command, Config, ConnectionState, Event, Input, LinkId,
+    Misuse, Output, RequestId, RetryPolicy, UploadId,
 };
 use hubwire::protocol::{
     AvailableTransport, HandshakeResponse, HubMessage, NegotiateResponse, Negotiated, Transport,
@@ -20,16 +21,18 @@ pub struct Bench {
     pub link: Option<LinkId>,
     pub request: Option<RequestId>,
     pub wait: Option<Time>,
+    pub reports: Vec<Event<Number>>,
 }
 
 impl Bench {
     pub fn new(config: Config) -> Self {
         Self {
-            client: Client::new(config),
+            client: Client::new(config, 1),
             now: Time::from_millis(1000),
             link: None,
             request: None,
             wait: None,
+            reports: Vec::new(),
         }
     }
 
@@ -46,6 +49,10 @@ impl Bench {
                 Output::Wait(deadline) => {
                     self.wait = deadline;
                     return Ok(outputs);
+                }
+                // In tests of their own: they would be noise in the others.
+                Output::Event(event @ (Event::QualityChanged(_) | Event::OutboxChanged(_))) => {
+                    self.reports.push(event);
                 }
                 output => {
                     match &output {
@@ -86,10 +93,19 @@ impl Bench {
     }
 }
 
+/// As the official clients are by default: no retries, no queue.
 pub fn config() -> Config {
     let mut config = Config::new("http://h/hub");
     config.has_token_factory = true;
+    config.retry = RetryPolicy::never();
+    config.outbox.max_items = 0;
+    config.announce = false;
     config
+}
+
+/// A call without options.
+pub fn call(kind: CallKind, call: u64, arguments: Number, uploads: Vec<UploadId>) -> Command<Number> {
+    Command::Call(CallRequest { uploads, ..CallRequest::new(CallId(call), kind, "M", arguments) })
 }
 
 pub fn negotiated(transports: &[Transport]) -> NegotiateResponse {
@@ -170,6 +186,12 @@ pub fn describe(outputs: &[Output<Number>]) -> String {
             Ok(_) => "completed".to_owned(),
             Err(error) => format!("{}", error.kind()),
         },
+        Output::Retry(..) => "ask-policy".to_owned(),
+        Output::Probe(..) => "probe".to_owned(),
+        Output::Store(..) => "store".to_owned(),
+        Output::Event(Event::RetryScheduled { .. }) => "retry".to_owned(),
+        Output::Event(Event::UploadStarted(_)) => "upload".to_owned(),
+        Output::Event(Event::Queued(_)) => "queued".to_owned(),
         Output::Event(_) => "event".to_owned(),
         Output::Wait(_) => unreachable!("the bench takes the wait"),
     });

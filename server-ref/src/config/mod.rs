@@ -174,6 +174,10 @@ pub struct Times {
     /// How long a graceful shutdown waits for connections to end.
     #[serde(deserialize_with = "duration::deserialize")]
     pub shutdown: Duration,
+    /// After a graceful shutdown, the time over which clients come back. Hubwire clients only: others have a schedule
+    /// of their own.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub drain_window: Duration,
 }
 
 impl Default for Times {
@@ -190,6 +194,7 @@ impl Default for Times {
             negotiated: Duration::from_millis(15_000),
             close: Duration::from_millis(5_000),
             shutdown: Duration::from_millis(10_000),
+            drain_window: Duration::from_millis(5_000),
         }
     }
 }

@@ -194,7 +194,9 @@ impl<T: Transport> ConnectionTask<T> {
         }
         if !self.told_of_shutdown && self.endpoint.shutdown.has_begun() {
             self.told_of_shutdown = true;
-            self.input(Input::Shutdown);
+            let window = Some(self.endpoint.settings.drain_window).filter(|_| self.identity.is_announced());
+            let retry_after = window.map(|window| self.endpoint.shutdown.slot(window));
+            self.input(Input::Shutdown { retry_after });
             return true;
         }
         self.session.wants_input() && self.receive(cx)

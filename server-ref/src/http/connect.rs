@@ -34,7 +34,8 @@ pub(super) async fn answer(
     parts: &mut Parts,
     body: Body,
 ) -> Response {
-    let request = Request { shared, hub, principal, token: connection_id(query) };
+    let announced = query.iter().any(|(name, value)| name.eq_ignore_ascii_case("hubwire") && value == "1");
+    let request = Request { shared, hub, principal, announced, token: connection_id(query) };
     let response = match parts.method {
         Method::GET if is_websocket(parts) => request.websocket(parts).await,
         Method::GET if accepts_events(parts) => request.events(),
@@ -50,6 +51,7 @@ struct Request<'a> {
     shared: &'a Arc<Shared>,
     hub: &'a HubRoute,
     principal: Principal,
+    announced: bool,
     token: Option<&'a str>,
 }
 
@@ -111,7 +113,7 @@ impl Request<'_> {
         };
         let upgrade = self.upgrade(parts).await?;
         let permit = self.admit()?;
-        let identity = Identity::new(self.principal);
+        let identity = Identity::new(self.principal, self.announced);
         let slot = LinkSlot::new();
         let link = Link::WebSocket(slot.clone());
         let (id, stateful, open) = open(self.shared, self.hub, token, &identity, link)?;
@@ -194,7 +196,7 @@ impl Request<'_> {
         let permit = self.admit()?;
         let settings = &self.shared.settings;
         let link = HttpLink::new(kind, settings.coalesced_bytes);
-        let identity = Identity::new(self.principal);
+        let identity = Identity::new(self.principal, self.announced);
         let opened = Link::Http(link.clone());
         let (id, _, open) = open(self.shared, self.hub, Some(token), &identity, opened)?;
         let session = match kind {

@@ -1,4 +1,6 @@
 use bytes::Bytes;
+use std::time::Duration;
+
 use bytestring::ByteString;
 use hubwire::Time;
 use hubwire::protocol::{
@@ -76,7 +78,10 @@ pub enum Input<P> {
         allow_reconnect: bool,
     },
     /// The server goes down; the client may come back.
-    Shutdown,
+    Shutdown {
+        /// When, for a client that reads it.
+        retry_after: Option<Duration>,
+    },
     /// The client is not there for the moment: it has no poll open.
     Detached,
     /// It is there again.

@@ -208,8 +208,13 @@ impl<P> Session<P> {
                 }
                 self.end(End::Aborted);
             }
-            Input::Shutdown if self.phase == Phase::Handshaking => self.end(End::Shutdown),
-            Input::Shutdown => self.close_with(End::Shutdown, true),
+            Input::Shutdown { retry_after } => {
+                if self.phase != Phase::Handshaking {
+                    let close = Close { error: None, allow_reconnect: true, retry_after };
+                    self.outputs.push_back(Output::Transmit(HubMessage::Close(close)));
+                }
+                self.end(End::Shutdown);
+            }
             Input::Detached => {
                 self.detached_since.get_or_insert(now);
             }
@@ -455,5 +460,5 @@ impl<P> fmt::Debug for Session<P> {
 }
 
 fn close<P>(error: Option<&str>, allow_reconnect: bool) -> HubMessage<P> {
-    HubMessage::Close(Close { error: error.map(Into::into), allow_reconnect })
+    HubMessage::Close(Close { error: error.map(Into::into), allow_reconnect, retry_after: None })
 }

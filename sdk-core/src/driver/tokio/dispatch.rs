@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Control;
 use crate::client::{Reply, ReplyId};
 use crate::driver::connection::StateChange;
+use crate::driver::event::ConnectionEvent;
 use crate::driver::handlers::{Entry, Handlers};
 use crate::protocol::Payload;
 
@@ -17,6 +18,7 @@ use crate::protocol::Payload;
 pub(super) enum Notice {
     Invocation { target: ByteString, arguments: Payload, reply: Option<ReplyId> },
     State(StateChange),
+    Event(ConnectionEvent),
 }
 
 /// Runs until the driver is gone.
@@ -27,20 +29,23 @@ pub(super) async fn run(
 ) {
     while let Some(notice) = notices.recv().await {
         match notice {
-            Notice::State(change) => {
-                for handler in handlers.state_handlers() {
-                    // A handler that panics must not take the others, and every later message, with it.
-                    if std::panic::catch_unwind(AssertUnwindSafe(|| handler(&change))).is_err() {
-                        tracing::error!("a handler of state changes panicked");
-                    }
-                }
-            }
+            Notice::State(change) => tell(handlers.state_handlers(), &change),
+            Notice::Event(event) => tell(handlers.event_handlers(), &event),
             Notice::Invocation { target, arguments, reply } => {
                 let answer = invoke(handlers.of(&target), &target, &arguments, reply.is_some()).await;
                 if let Some(reply) = reply {
                     answer_with(reply, answer, control.clone());
                 }
             }
+        }
+    }
+}
+
+fn tell<T, H: Fn(&T) + ?Sized>(handlers: Vec<Arc<H>>, what: &T) {
+    for handler in handlers {
+        // A handler that panics must not take the others, and every later message, with it.
+        if std::panic::catch_unwind(AssertUnwindSafe(|| handler(what))).is_err() {
+            tracing::error!("a handler panicked");
         }
     }
 }

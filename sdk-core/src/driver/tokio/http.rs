@@ -227,13 +227,20 @@ pub(super) async fn checked(response: Response<Incoming>) -> Result<Response<Inc
     if status.is_success() {
         return Ok(response);
     }
+    let retry_after = retry_after(response.headers());
     let body = read_body(response, MAX_BODY).await.unwrap_or_default();
     let text = match String::from_utf8_lossy(&body).trim() {
         "" => status.canonical_reason().unwrap_or_default().to_owned(),
         // A page of an error in front of the server is not worth more than its beginning.
         body => body.chars().take(500).collect(),
     };
-    Err(RequestFailure::Status { code: status.as_u16(), text })
+    Err(RequestFailure::Status { code: status.as_u16(), text, retry_after })
+}
+
+/// The header `Retry-After` as a number of seconds; its other form, a date, would need the server's clock.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Reads a body to its end; one that is longer than the limit is a failure.

@@ -12,6 +12,9 @@ pub(super) trait Link: Send {
     /// What waits to leave.
     fn outgoing(&mut self) -> &mut Outgoing;
 
+    /// Pings the peer below the hub protocol, where there is such a thing; the pong is a [`LinkEvent::Pong`].
+    fn ping(&mut self, _number: u64) {}
+
     /// Closes in order, after what waits to leave; the end is a [`LinkEvent::Closed`].
     fn close(&mut self);
 
@@ -35,6 +38,8 @@ pub(super) enum LinkEvent {
     Received(Bytes),
     /// Everything that was to be sent has left.
     Flushed,
+    /// The peer has answered that ping.
+    Pong(u64),
     /// It is over.
     Closed(Result<(), RequestFailure>),
 }

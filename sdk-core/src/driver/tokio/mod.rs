@@ -6,6 +6,7 @@
 //! in the backlog; while there is one, the socket is not read.
 
 mod alarm;
+mod clock;
 mod connector;
 mod dispatch;
 mod http;
@@ -18,27 +19,33 @@ mod websocket;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::http::HeaderMap;
 use ::tokio::sync::{mpsc, oneshot, watch};
 use ::tokio::task::{AbortHandle, JoinSet};
-use ::tokio::time::{Instant, timeout};
+use ::tokio::time::timeout;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::builder::TokenFactory;
-use super::connection::StateChange;
+use super::builder::{RetryFunction, TokenFactory};
+use super::connection::{StateChange, driver_gone};
+use super::event::ConnectionEvent;
 use super::handlers::Handlers;
+use super::store::OutboxStore;
 use crate::client::{
-    CallId, Cause, Client, Command, Config, ConnectionState, Event, Input, LinkId, LinkRequest, Output,
-    Reply, ReplyId, RequestFailure, RequestId, UploadId,
+    BatchId, CallId, CallKind, CallOptions, CallRequest, Cause, Client, Command, Config, ConnectionState,
+    Event, Hint, Input, LinkId, LinkRequest, Metrics, OutboxProgress, Output, Quality, Reply, ReplyId,
+    RequestFailure, RequestId, StoreOp, StoredCall, UploadId,
 };
 use crate::protocol::frame::FrameDecoder;
 use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, Transport};
 use crate::{Error, ErrorKind, Time};
 use alarm::Alarm;
+use clock::Clock;
 pub use connector::{Connector, Io, TcpConnector};
 use dispatch::Notice;
 use http::{Http, Session};
@@ -54,33 +61,43 @@ const NOTICES: usize = 256;
 /// Items of all uploads on their way from their tasks to the driver.
 const UPLOAD_ITEMS: usize = 16;
 
+/// What a retry policy that panics has decided.
+const PANICKED_POLICY: Duration = Duration::from_secs(30);
 /// How long a link that failed may take to close in order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the handle asks for. Bounded: callers wait while the connection cannot keep up.
+// Nearly all of them are calls: a box for each would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Request {
     Start(oneshot::Sender<Result<(), Error>>),
-    Send {
-        call: CallId,
-        target: String,
-        arguments: Payload,
-        uploads: Vec<Upload>,
-        reply: oneshot::Sender<Result<(), Error>>,
-    },
-    Invoke {
-        call: CallId,
-        target: String,
-        arguments: Payload,
-        uploads: Vec<Upload>,
-        reply: oneshot::Sender<Result<Option<Payload>, Error>>,
-    },
-    Stream {
-        call: CallId,
-        target: String,
-        arguments: Payload,
-        uploads: Vec<Upload>,
-        items: oneshot::Sender<mpsc::Receiver<Result<Payload, Error>>>,
-    },
+    Call(NewCall),
+}
+
+/// A call and who waits for it.
+pub(super) struct NewCall {
+    pub(super) call: CallId,
+    pub(super) target: String,
+    pub(super) arguments: Payload,
+    pub(super) uploads: Vec<Upload>,
+    pub(super) options: CallOptions,
+    pub(super) reply: CallReply,
+    /// Told as soon as the call need not be made again by the caller.
+    pub(super) accepted: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+/// Where the result of a call goes; also how it is made.
+pub(super) enum CallReply {
+    Send(oneshot::Sender<Result<(), Error>>),
+    Invoke(oneshot::Sender<Result<Option<Payload>, Error>>),
+    Stream(oneshot::Sender<mpsc::Receiver<Result<Payload, Error>>>),
+}
+
+/// A durable call of an earlier process.
+pub(super) struct RestoredCall {
+    pub(super) call: CallId,
+    pub(super) target: String,
+    pub(super) reply: oneshot::Receiver<Result<Option<Payload>, Error>>,
 }
 
 /// What must not wait behind requests. At most one each per stop, call and reply, so the channel is unbounded.
@@ -88,6 +105,9 @@ pub(super) enum Control {
     Stop(oneshot::Sender<()>),
     Cancel(CallId),
     Reply(ReplyId, Reply<Payload>),
+    Hint(Hint),
+    Metrics(oneshot::Sender<Metrics>),
+    Restored(oneshot::Sender<Vec<RestoredCall>>),
 }
 
 /// A stream to upload.
@@ -101,6 +121,8 @@ pub(super) struct Upload {
 pub(super) struct Status {
     pub(super) state: ConnectionState,
     pub(super) connection_id: Option<String>,
+    pub(super) outbox: OutboxProgress,
+    pub(super) quality: Quality,
 }
 
 /// What the driver needs besides the core's configuration.
@@ -110,6 +132,9 @@ pub(super) struct Options {
     pub(super) connector: Arc<dyn Connector>,
     pub(super) max_message_size: usize,
     pub(super) stream_buffer: usize,
+    pub(super) retry: Option<RetryFunction>,
+    pub(super) store: Option<Box<dyn OutboxStore>>,
+    pub(super) seed: u64,
 }
 
 /// Who waits for the end of a call.
@@ -131,6 +156,8 @@ enum Finished {
     Negotiated(RequestId, Result<NegotiateResponse, RequestFailure>),
     Refreshed(RequestId, Result<Option<u64>, RequestFailure>),
     Opened(LinkId, Result<Box<dyn Link>, RequestFailure>),
+    /// The store comes back with its answer.
+    Stored(BatchId, Box<dyn OutboxStore>, Result<(), Error>),
 }
 
 /// An item, or the end, of an upload.
@@ -160,13 +187,17 @@ pub(super) struct Driver {
     encoding: Encoding,
     options: Options,
     http: Http,
-    began: Instant,
+    clock: Clock,
     deadline: Option<Time>,
     link: Option<OpenLink>,
     /// Token, negotiate and opening requests.
     tasks: JoinSet<Finished>,
     opening: Option<Opening>,
     waiters: HashMap<CallId, Waiter>,
+    /// Who wants to know that a call was accepted.
+    accepting: HashMap<CallId, oneshot::Sender<Result<(), Error>>>,
+    /// Uploads whose call was not sent yet.
+    waiting_uploads: HashMap<UploadId, BoxStream<'static, Result<Payload, String>>>,
     uploads: HashMap<UploadId, AbortHandle>,
     upload_items: mpsc::Sender<UploadEvent>,
     upload_queue: mpsc::Receiver<UploadEvent>,
@@ -175,6 +206,13 @@ pub(super) struct Driver {
     backlog: VecDeque<Delivery>,
     notices: mpsc::Sender<Notice>,
     status: watch::Sender<Status>,
+    handlers: Arc<Handlers>,
+    /// None while it is being written, without one, and when it cannot be used.
+    store: Option<Box<dyn OutboxStore>>,
+    store_error: Option<Error>,
+    /// Batches that no store takes.
+    failed_batches: Vec<BatchId>,
+    restored: Vec<RestoredCall>,
 }
 
 impl Driver {
@@ -186,22 +224,30 @@ impl Driver {
     ) -> Self {
         let (upload_items, upload_queue) = mpsc::channel(UPLOAD_ITEMS);
         let (notices, notice_queue) = mpsc::channel(NOTICES);
-        ::tokio::spawn(dispatch::run(handlers, notice_queue, control));
+        ::tokio::spawn(dispatch::run(handlers.clone(), notice_queue, control));
+        let mut options = options;
         Self {
             encoding: config.encoding,
-            client: Client::new(config),
+            client: Client::new(config, options.seed),
+            store: options.store.take(),
+            store_error: None,
+            failed_batches: Vec::new(),
+            restored: Vec::new(),
+            handlers,
             http: Http::new(
                 options.connector.clone(),
                 options.headers.clone(),
                 options.token_factory.clone(),
             ),
             options,
-            began: Instant::now(),
+            clock: Clock::new(),
             deadline: None,
             link: None,
             tasks: JoinSet::new(),
             opening: None,
             waiters: HashMap::new(),
+            accepting: HashMap::new(),
+            waiting_uploads: HashMap::new(),
             uploads: HashMap::new(),
             upload_items,
             upload_queue,
@@ -222,9 +268,11 @@ impl Driver {
         mut self,
         mut requests: mpsc::Receiver<Request>,
         mut control: mpsc::UnboundedReceiver<Control>,
+        ids: Arc<AtomicU64>,
     ) {
+        self.restore(&ids).await;
         let mut handles_gone = false;
-        let mut alarm = Alarm::new(self.began);
+        let mut alarm = Alarm::new();
         loop {
             if handles_gone && self.client.state() == ConnectionState::Disconnected {
                 return;
@@ -232,7 +280,7 @@ impl Driver {
             let queued = self.link.as_mut().map_or(0, |link| link.link.outgoing().len());
             let full = queued >= OUTGOING_LIMIT;
             let wanted = Wanted { read: self.backlog.is_empty(), flushed: full };
-            alarm.set(self.deadline);
+            alarm.set(self.deadline, &mut self.clock);
             ::tokio::select! {
                 // In order: what ends things, what makes room, what comes in, what goes out.
                 biased;
@@ -263,8 +311,78 @@ impl Driver {
         }
     }
 
-    fn now(&self) -> Time {
-        Time::from_millis(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    /// Reads the store, before anything else happens.
+    async fn restore(&mut self, ids: &AtomicU64) {
+        let Some(mut store) = self.store.take() else { return };
+        let loaded = ::tokio::task::spawn_blocking(move || {
+            let restored = store.load();
+            let reports = store.take_reports();
+            (store, restored, reports)
+        });
+        let (store, restored, reports) = match loaded.await {
+            Ok((store, Ok(restored), reports)) => (store, restored, reports),
+            Ok((_, Err(error), _)) => {
+                tracing::error!(%error, "the store of the outbox cannot be read");
+                self.store_error = Some(error.into());
+                return;
+            }
+            Err(panic) => {
+                let text = format!("The store of the outbox cannot be read: {panic}");
+                self.store_error = Some(Error::new(ErrorKind::Misuse, text));
+                return;
+            }
+        };
+        self.store = Some(store);
+        for report in reports {
+            tracing::error!(%report, "the store of the outbox was damaged");
+            self.notify(ConnectionEvent::StoreDamaged(report));
+        }
+        let mut calls = Vec::with_capacity(restored.calls.len());
+        for (sequence, stored) in restored.calls {
+            let call = CallId(ids.fetch_add(1, Ordering::Relaxed));
+            let (waiter, reply) = oneshot::channel();
+            self.waiters.insert(call, Waiter::Invoke(waiter));
+            self.restored.push(RestoredCall { call, target: stored.target.to_string(), reply });
+            // The connection may have been made with the other encoding last time.
+            match stored.arguments.to_encoding(self.encoding) {
+                Ok(arguments) => calls.push((call, sequence, StoredCall { arguments, ..stored })),
+                Err(error) => {
+                    let text = format!(
+                        "A stored call of '{}' cannot be sent with the encoding {}: {error}. It stays in the store.",
+                        stored.target,
+                        self.encoding.name()
+                    );
+                    self.handle_event(Event::Completed {
+                        call,
+                        result: Err(Error::new(ErrorKind::Misuse, text)),
+                    });
+                }
+            }
+        }
+        self.input(Input::Restored { next: restored.next, calls });
+    }
+
+    fn write_store(&mut self, batch: BatchId, ops: Vec<StoreOp<Payload>>) {
+        match self.store.take() {
+            Some(mut store) => {
+                self.tasks.spawn_blocking(move || {
+                    let result = store.apply(&ops).map_err(Error::from);
+                    Finished::Stored(batch, store, result)
+                });
+            }
+            None => {
+                let error = self.store_error.clone().unwrap_or_else(|| {
+                    Error::new(ErrorKind::Misuse, "The store of the outbox was lost when it panicked.")
+                });
+                // Not from within the drain that asks.
+                self.failed_batches.push(batch);
+                self.store_error = Some(error);
+            }
+        }
+    }
+
+    fn now(&mut self) -> Time {
+        self.clock.now()
     }
 
     fn command(&mut self, command: Command<Payload>) {
@@ -272,8 +390,9 @@ impl Driver {
     }
 
     fn input(&mut self, input: Input<Payload>) {
+        let now = self.now();
         // Ids are unique and `Start` is handled where its answer is needed, so there is no misuse to report.
-        if let Err(misuse) = self.client.handle(self.now(), input) {
+        if let Err(misuse) = self.client.handle(now, input) {
             tracing::error!(%misuse, "the driver misused the core");
         }
         self.drain();
@@ -281,61 +400,71 @@ impl Driver {
 
     fn handle_request(&mut self, request: Request) {
         match request {
-            Request::Start(reply) => match self.client.handle(self.now(), Input::Command(Command::Start)) {
-                Ok(()) => {
-                    self.start_waiters.push(reply);
-                    self.drain();
+            Request::Start(reply) => {
+                if let Some(error) = &self.store_error {
+                    return drop(reply.send(Err(error.clone())));
                 }
-                Err(misuse) => drop(reply.send(Err(misuse.into()))),
-            },
-            Request::Send { call, target, arguments, uploads, reply } => {
-                self.waiters.insert(call, Waiter::Send(reply));
-                let ids = self.start_uploads(uploads);
-                self.command(Command::Send { call, target: target.into(), arguments, uploads: ids });
-            }
-            Request::Invoke { call, target, arguments, uploads, reply } => {
-                // The caller may have gone away while its request waited.
-                if reply.is_closed() {
-                    return;
+                let now = self.now();
+                match self.client.handle(now, Input::Command(Command::Start)) {
+                    Ok(()) => {
+                        self.start_waiters.push(reply);
+                        self.drain();
+                    }
+                    Err(misuse) => drop(reply.send(Err(misuse.into()))),
                 }
-                self.waiters.insert(call, Waiter::Invoke(reply));
-                let ids = self.start_uploads(uploads);
-                self.command(Command::Invoke { call, target: target.into(), arguments, uploads: ids });
             }
-            Request::Stream { call, target, arguments, uploads, items } => {
+            Request::Call(call) => self.handle_call(call),
+        }
+    }
+
+    fn handle_call(&mut self, new: NewCall) {
+        let NewCall { call, target, arguments, uploads, options, reply, accepted } = new;
+        let (kind, waiter) = match reply {
+            CallReply::Send(reply) => (CallKind::Send, Waiter::Send(reply)),
+            // The caller may have gone away while its request waited.
+            CallReply::Invoke(reply) if reply.is_closed() => return,
+            CallReply::Invoke(reply) => (CallKind::Invoke, Waiter::Invoke(reply)),
+            CallReply::Stream(items) => {
                 let (sender, receiver) = mpsc::channel(self.options.stream_buffer);
                 if items.send(receiver).is_err() {
                     return;
                 }
-                self.waiters.insert(call, Waiter::Stream(sender));
-                let ids = self.start_uploads(uploads);
-                self.command(Command::Stream { call, target: target.into(), arguments, uploads: ids });
+                (CallKind::Stream, Waiter::Stream(sender))
             }
+        };
+        self.waiters.insert(call, waiter);
+        let durable = options.durable;
+        if let Some(accepted) = accepted {
+            self.accepting.insert(call, accepted);
+        }
+        let ids = uploads.iter().map(|upload| upload.id).collect();
+        self.waiting_uploads.extend(uploads.into_iter().map(|upload| (upload.id, upload.items)));
+        let target = target.into();
+        self.command(Command::Call(CallRequest { call, kind, target, arguments, uploads: ids, options }));
+        // What no store keeps is accepted unless it was refused by now.
+        if !durable && let Some(accepted) = self.accepting.remove(&call) {
+            let _ = accepted.send(Ok(()));
         }
     }
 
-    /// Reads uploads in tasks of their own: they are the application's code. Their items come back through a queue,
-    /// behind the call that they belong to.
-    fn start_uploads(&mut self, uploads: Vec<Upload>) -> Vec<UploadId> {
-        let mut ids = Vec::with_capacity(uploads.len());
-        for Upload { id, mut items } in uploads {
-            let queue = self.upload_items.clone();
-            let task = ::tokio::spawn(async move {
-                while let Some(item) = items.next().await {
-                    let (event, ended) = match item {
-                        Ok(item) => (UploadEvent::Item(id, item), false),
-                        Err(error) => (UploadEvent::End(id, Some(error)), true),
-                    };
-                    if queue.send(event).await.is_err() || ended {
-                        return;
-                    }
+    /// Reads an upload in a task of its own: it is the application's code. Its items come back through a queue, behind
+    /// the call that they belong to.
+    fn start_upload(&mut self, id: UploadId) {
+        let Some(mut items) = self.waiting_uploads.remove(&id) else { return };
+        let queue = self.upload_items.clone();
+        let task = ::tokio::spawn(async move {
+            while let Some(item) = items.next().await {
+                let (event, ended) = match item {
+                    Ok(item) => (UploadEvent::Item(id, item), false),
+                    Err(error) => (UploadEvent::End(id, Some(error)), true),
+                };
+                if queue.send(event).await.is_err() || ended {
+                    return;
                 }
-                let _ = queue.send(UploadEvent::End(id, None)).await;
-            });
-            self.uploads.insert(id, task.abort_handle());
-            ids.push(id);
-        }
-        ids
+            }
+            let _ = queue.send(UploadEvent::End(id, None)).await;
+        });
+        self.uploads.insert(id, task.abort_handle());
     }
 
     fn handle_upload(&mut self, event: UploadEvent) {
@@ -360,6 +489,9 @@ impl Driver {
             }
             Control::Cancel(call) => self.command(Command::Cancel(call)),
             Control::Reply(reply, answer) => self.command(Command::Reply(reply, answer)),
+            Control::Hint(hint) => self.input(Input::Hint(hint)),
+            Control::Metrics(reply) => drop(reply.send(self.client.metrics())),
+            Control::Restored(reply) => drop(reply.send(std::mem::take(&mut self.restored))),
         }
     }
 
@@ -378,6 +510,10 @@ impl Driver {
                 self.link = Some(OpenLink { id, link, frames, handshaking: !opening.resumes });
                 self.input(Input::Opened(id));
             }
+            Finished::Stored(batch, store, result) => {
+                self.store = Some(store);
+                self.input(Input::Stored(batch, result));
+            }
             Finished::Opened(id, Err(failure)) => {
                 self.opening = None;
                 self.input(Input::Closed(id, Err(failure)));
@@ -390,6 +526,7 @@ impl Driver {
         let id = link.id;
         match event {
             LinkEvent::Flushed => {}
+            LinkEvent::Pong(number) => self.input(Input::Pong(id, number)),
             LinkEvent::Closed(result) => {
                 self.link = None;
                 self.input(Input::Closed(id, result));
@@ -439,8 +576,28 @@ impl Driver {
             match self.client.poll() {
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
-                    return;
+                    let Some(batch) = self.failed_batches.pop() else { return };
+                    let error = self.store_error.clone().unwrap_or_else(driver_gone);
+                    let now = self.now();
+                    let _ = self.client.handle(now, Input::Stored(batch, Err(error)));
                 }
+                Output::Retry(request, context) => {
+                    let policy = self.options.retry.clone();
+                    let decide = AssertUnwindSafe(|| policy.and_then(|policy| policy(&context)));
+                    let delay = catch_unwind(decide).unwrap_or_else(|_| {
+                        tracing::error!("the retry policy panicked");
+                        // To give up is the application's decision.
+                        Some(PANICKED_POLICY)
+                    });
+                    let now = self.now();
+                    let _ = self.client.handle(now, Input::RetryAfter(request, delay));
+                }
+                Output::Probe(id, number) => {
+                    if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
+                        link.link.ping(number);
+                    }
+                }
+                Output::Store(batch, ops) => self.write_store(batch, ops),
                 Output::Token(request) => {
                     let token = self.options.token_factory.as_ref().map(|factory| factory());
                     self.tasks.spawn(async move {
@@ -514,12 +671,44 @@ impl Driver {
             }
             // Handlers run to their end; the client drops an answer that comes too late.
             Event::InvocationCancelled(_) => {}
-            Event::Resumed => tracing::debug!("the transport was lost and replaced"),
-            Event::TokenRefreshed(Ok(())) => tracing::debug!("the access token was refreshed"),
-            Event::TokenRefreshed(Err(error)) => {
-                tracing::warn!(%error, "the access token could not be refreshed")
+            Event::Resumed => {
+                tracing::debug!("the transport was lost and replaced");
+                self.notify(ConnectionEvent::Resumed);
             }
-            Event::Completed { call, result } => match self.waiters.remove(&call) {
+            Event::TokenRefreshed(result) => {
+                match &result {
+                    Ok(()) => tracing::debug!("the access token was refreshed"),
+                    Err(error) => tracing::warn!(%error, "the access token could not be refreshed"),
+                }
+                self.notify(ConnectionEvent::TokenRefreshed(result));
+            }
+            Event::RetryScheduled { previous_retry_count, delay, reason } => {
+                tracing::warn!(previous_retry_count, ?delay, %reason, "not connected; will try again");
+                self.notify(ConnectionEvent::RetryScheduled { previous_retry_count, delay, reason });
+            }
+            Event::OutboxChanged(progress) => {
+                self.status.send_modify(|status| status.outbox = progress);
+                self.notify(ConnectionEvent::OutboxChanged(progress));
+            }
+            Event::StoreFailed(error) => {
+                tracing::error!(%error, "the store of the outbox could not be written");
+                self.notify(ConnectionEvent::StoreFailed(error));
+            }
+            Event::RejoinFailed { target, error } => {
+                tracing::warn!(%target, %error, "could not join again after a new connection");
+                self.notify(ConnectionEvent::RejoinFailed { target: target.into(), error });
+            }
+            Event::QualityChanged(quality) => {
+                self.status.send_modify(|status| status.quality = quality);
+                self.notify(ConnectionEvent::QualityChanged(quality));
+            }
+            Event::Queued(call) => {
+                if let Some(accepted) = self.accepting.remove(&call) {
+                    let _ = accepted.send(Ok(()));
+                }
+            }
+            Event::UploadStarted(upload) => self.start_upload(upload),
+            Event::Completed { call, result } => match self.ended(call, &result) {
                 Some(Waiter::Send(reply)) => drop(reply.send(result.map(drop))),
                 Some(Waiter::Invoke(reply)) => drop(reply.send(result)),
                 Some(Waiter::Stream(items)) => {
@@ -537,6 +726,7 @@ impl Driver {
                 }
             }
             Event::UploadStopped(upload) => {
+                self.waiting_uploads.remove(&upload);
                 if let Some(task) = self.uploads.remove(&upload) {
                     task.abort();
                 }
@@ -544,12 +734,31 @@ impl Driver {
         }
     }
 
+    /// Who waits for a call that has ended.
+    fn ended(&mut self, call: CallId, result: &Result<Option<Payload>, Error>) -> Option<Waiter> {
+        if let Some(accepted) = self.accepting.remove(&call) {
+            let _ = accepted.send(result.as_ref().map(drop).map_err(Error::clone));
+        }
+        self.waiters.remove(&call)
+    }
+
+    /// Tells the application, if it listens.
+    fn notify(&mut self, event: ConnectionEvent) {
+        if self.handlers.has_event_handlers() {
+            self.deliver(Delivery::Notice(Notice::Event(event)));
+        }
+    }
+
     fn state_changed(&mut self, state: ConnectionState, cause: Cause) {
         let connection_id = match &cause {
-            Cause::Established { connection_id } => connection_id.clone(),
+            Cause::Established { connection_id, .. } => connection_id.clone(),
             _ => None,
         };
-        let before = self.status.send_replace(Status { state, connection_id });
+        let mut before = ConnectionState::default();
+        self.status.send_modify(|status| {
+            before = std::mem::replace(&mut status.state, state);
+            status.connection_id = connection_id;
+        });
         if state == ConnectionState::Connected {
             for waiter in self.start_waiters.drain(..) {
                 let _ = waiter.send(Ok(()));
@@ -571,7 +780,7 @@ impl Driver {
             // Dropping the sender answers.
             self.stop_waiters.clear();
         }
-        let change = StateChange { from: before.state, to: state, cause };
+        let change = StateChange { from: before, to: state, cause };
         tracing::debug!(from = %change.from, to = %change.to, cause = ?change.cause, "state changed");
         self.deliver(Delivery::Notice(Notice::State(change)));
     }
@@ -594,7 +803,8 @@ impl Driver {
             let Some(kept) = kept else { return };
             self.backlog.push_back(kept);
             // Part of a drain: what this puts out is taken by the same one.
-            let _ = self.client.handle(self.now(), Input::Paused);
+            let now = self.now();
+            let _ = self.client.handle(now, Input::Paused);
         } else {
             self.backlog.push_back(delivery);
         }

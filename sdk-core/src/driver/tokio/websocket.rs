@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Uri};
@@ -28,6 +29,8 @@ pub(super) struct WebSocketLink {
     socket: WebSocketStream<Box<dyn Io>>,
     outgoing: Outgoing,
     text: bool,
+    /// To be sent as soon as the socket takes something.
+    ping: Option<u64>,
     flushing: bool,
     closing: Closing,
 }
@@ -61,14 +64,26 @@ impl WebSocketLink {
         let (socket, _) = tokio_tungstenite::client_async_with_config(upgrade, io, Some(config))
             .await
             .map_err(|error| failure(&error))?;
-        Ok(Self { socket, outgoing: Outgoing::default(), text, flushing: false, closing: Closing::No })
+        Ok(Self {
+            socket,
+            outgoing: Outgoing::default(),
+            text,
+            ping: None,
+            flushing: false,
+            closing: Closing::No,
+        })
     }
 
     /// Pending when the socket is busy or there is nothing to do; ready, if that is wanted, when the last byte has left.
     fn poll_write(&mut self, cx: &mut Context<'_>, report: bool) -> Poll<Result<(), tungstenite::Error>> {
         let mut socket = Pin::new(&mut self.socket);
         loop {
-            if !self.outgoing.is_empty() {
+            if let Some(number) = self.ping {
+                std::task::ready!(socket.as_mut().poll_ready(cx))?;
+                self.ping = None;
+                socket.as_mut().start_send(Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())))?;
+                self.flushing = true;
+            } else if !self.outgoing.is_empty() {
                 std::task::ready!(socket.as_mut().poll_ready(cx))?;
                 let message = match self.outgoing.take() {
                     Some(Departure::Handshake(text)) => Message::Text(text.into()),
@@ -106,23 +121,31 @@ impl Link for WebSocketLink {
         &mut self.outgoing
     }
 
+    fn ping(&mut self, number: u64) {
+        self.ping = Some(number).filter(|_| self.closing == Closing::No);
+    }
+
     fn close(&mut self) {
         self.outgoing.close();
+        self.ping = None;
         if self.closing == Closing::No {
             self.closing = Closing::Wanted;
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<LinkEvent> {
+        let mut broken = None;
         match self.poll_write(cx, wanted.flushed) {
             Poll::Ready(Ok(())) => return Poll::Ready(LinkEvent::Flushed),
-            Poll::Ready(Err(error)) => return Poll::Ready(LinkEvent::Closed(Err(failure(&error)))),
+            // What the peer said before it went away is worth more than how that showed.
+            Poll::Ready(Err(error)) => broken = Some(error),
             Poll::Pending => {}
         }
         // A closing socket is read to its end, to see the peer's close frame.
         while wanted.read || self.closing == Closing::Sent {
             let message = match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => break,
+                Poll::Ready(None | Some(Err(_))) if broken.is_some() => break,
                 Poll::Ready(None) => return Poll::Ready(LinkEvent::Closed(Ok(()))),
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(LinkEvent::Closed(Err(failure(&error))));
@@ -143,11 +166,20 @@ impl Link for WebSocketLink {
                     return Poll::Ready(LinkEvent::Closed(Err(RequestFailure::Network(text))));
                 }
                 Message::Close(_) => return Poll::Ready(LinkEvent::Closed(Ok(()))),
+                Message::Pong(number) => {
+                    // Others are unsolicited, which is allowed (RFC 6455, section 5.5.3).
+                    if let Ok(number) = <[u8; 8]>::try_from(&number[..]) {
+                        return Poll::Ready(LinkEvent::Pong(u64::from_be_bytes(number)));
+                    }
+                }
                 // tungstenite answers pings by itself.
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                Message::Ping(_) | Message::Frame(_) => {}
             }
         }
-        Poll::Pending
+        match broken {
+            Some(error) => Poll::Ready(LinkEvent::Closed(Err(failure(&error)))),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -182,7 +214,8 @@ fn failure(error: &tungstenite::Error) -> RequestFailure {
                 "" => response.status().canonical_reason().unwrap_or_default().to_owned(),
                 body => body.chars().take(500).collect(),
             };
-            RequestFailure::Status { code: response.status().as_u16(), text }
+            let retry_after = super::http::retry_after(response.headers());
+            RequestFailure::Status { code: response.status().as_u16(), text, retry_after }
         }
         tungstenite::Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
             RequestFailure::Protocol(ProtocolError::TooLarge { limit: *max_size })

@@ -40,7 +40,7 @@ fn every_input_in_every_phase() {
                     ],
                 ),
                 ("abort", || Input::Abort, &["end: aborted"]),
-                ("shutdown", || Input::Shutdown, &["end: server shutdown"]),
+                ("shutdown", || Input::Shutdown { retry_after: None }, &["end: server shutdown"]),
             ],
         ),
         (
@@ -65,7 +65,11 @@ fn every_input_in_every_phase() {
                     &["close reconnect Connection closed with an error.", "end: protocol violation"],
                 ),
                 ("abort", || Input::Abort, &["close final -", "end: aborted"]),
-                ("shutdown", || Input::Shutdown, &["close reconnect -", "end: server shutdown"]),
+                (
+                    "shutdown",
+                    || Input::Shutdown { retry_after: None },
+                    &["close reconnect -", "end: server shutdown"],
+                ),
             ],
         ),
         (
@@ -81,6 +85,7 @@ fn every_input_in_every_phase() {
                         Input::Message(HubMessage::Close(Close {
                             error: Some("x".into()),
                             allow_reconnect: false,
+                            retry_after: None,
                         }))
                     },
                     &["close reconnect -", "end: closed by the client"],
@@ -91,7 +96,11 @@ fn every_input_in_every_phase() {
                     &["close reconnect Connection closed with an error.", "end: protocol violation"],
                 ),
                 ("abort", || Input::Abort, &["close final -", "end: aborted"]),
-                ("shutdown", || Input::Shutdown, &["close reconnect -", "end: server shutdown"]),
+                (
+                    "shutdown",
+                    || Input::Shutdown { retry_after: None },
+                    &["close reconnect -", "end: server shutdown"],
+                ),
             ],
         ),
         (
@@ -103,7 +112,7 @@ fn every_input_in_every_phase() {
                 ("close", || Input::Message(HubMessage::Close(Close::default())), &[]),
                 ("violation", violation, &[]),
                 ("abort", || Input::Abort, &[]),
-                ("shutdown", || Input::Shutdown, &[]),
+                ("shutdown", || Input::Shutdown { retry_after: None }, &[]),
             ],
         ),
     ];

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use hubwire::client::{Cause, ConnectionState};
+use hubwire::client::{Cause, ConnectionState, OutboxConfig, RetryPolicy};
 use hubwire::protocol::{Encoding, Payload, Transport};
 use hubwire::{ErrorKind, HubConnection, HubConnectionBuilder};
 use serde_json::{Value, json};
@@ -78,7 +78,10 @@ scenarios! {
 }
 
 fn builder(target: &Target) -> HubConnectionBuilder {
+    // What happens when a connection ends is what the scenarios look at.
     HubConnection::builder(&target.url)
+        .retry(RetryPolicy::never())
+        .outbox(OutboxConfig::off())
         .encoding(target.encoding)
         .transports([target.transport])
         .keep_alive_interval(Duration::from_secs(1))
