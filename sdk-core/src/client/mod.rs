@@ -180,7 +180,8 @@ impl<P: OpaquePayload> Client<P> {
     pub fn handle(&mut self, now: Time, input: Input<P>) -> Result<(), Misuse> {
         self.now = self.now.max(now);
         // What comes after too long a silence was sent before it: after a sleep the buffers are full of the past.
-        if self.timers.take_if_due(Timer::ServerTimeout, self.now) {
+        let is_from_peer = matches!(input, Input::Message(..) | Input::Pong(..));
+        if is_from_peer && self.timers.take_if_due(Timer::ServerTimeout, self.now) {
             self.handle_timer(Timer::ServerTimeout);
         }
         match input {
