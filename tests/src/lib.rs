@@ -5,4 +5,5 @@ pub mod proxy;
 /// The examples of the README compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/connection.md")]
 struct Readme;

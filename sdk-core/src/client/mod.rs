@@ -20,7 +20,7 @@
 //!
 //! | call | plain server | stateful reconnect, resumed | stateful reconnect, not resumed |
 //! |---|---|---|---|
-//! | queued | stays queued | – (none are) | stays queued |
+//! | queued | stays queued | stays queued | stays queued |
 //! | send | was over when it was handed to the transport; may be lost | arrives once | as with a plain server |
 //! | invoke, upload included | `OutcomeUnknown` | goes on | `OutcomeUnknown` |
 //! | idempotent or durable call, call that joins | made again, before what came later | goes on | made again |
