@@ -52,7 +52,7 @@ mod time;
 pub use driver::from_backoff;
 #[cfg(feature = "tokio")]
 pub use driver::{
-    AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder, Io,
+    AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder, HubManager, HubManagerBuilder, HubSubscription, Io,
     ItemStream, MemoryStore, OutboxStore, QueuedCall, StateChange, StoreError, StoreReport, Subscription,
     TcpConnector,
 };

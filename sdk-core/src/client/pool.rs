@@ -200,6 +200,11 @@ impl Pool {
         self.hubs.iter().map(|(id, hub)| (*id, hub.state()))
     }
 
+    /// The state of one hub; disconnected if it was never named.
+    pub fn state(&self, id: HubId) -> ConnectionState {
+        self.hubs.get(&id).map_or(ConnectionState::Disconnected, Hub::state)
+    }
+
     /// Takes one input. `now` that lies before an earlier one counts as that one.
     pub fn handle(&mut self, now: Time, input: PoolInput) {
         self.now = self.now.max(now);
