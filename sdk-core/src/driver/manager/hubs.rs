@@ -299,6 +299,7 @@ fn stop(
         let mut status = connection.status();
         loop {
             ::tokio::select! {
+                biased;
                 _ = &mut start_over => return,
                 // It may have come behind the stop.
                 changed = status.changed() => {
