@@ -87,10 +87,13 @@ impl HubConnection {
         Self { shared: Arc::new(shared), lease: None }
     }
 
-    /// Connects.
+    /// Connects, and keeps trying as the [retry policy](super::HubConnectionBuilder::retry) says: with the default one
+    /// it returns when the connection is there, however long that takes. [`stop`](Self::stop) ends it; dropping the
+    /// future does not.
     ///
     /// # Errors
-    /// [`ErrorKind::Misuse`] when it is not disconnected, else why the connection could not be made.
+    /// [`ErrorKind::Misuse`] when it is not disconnected, or the store of the outbox cannot be read; else why the
+    /// connection could not be made: trying again cannot help, or the policy has given up.
     pub async fn start(&self) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         self.request(Request::Start(reply)).await?;
@@ -125,9 +128,11 @@ impl HubConnection {
     /// for methods without a result. Dropping the future takes the call back.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] with the server's text when the method failed; [`ErrorKind::Misuse`] when not
-    /// connected or the arguments cannot be encoded; [`ErrorKind::Protocol`] when the result is no `T`;
-    /// [`ErrorKind::OutcomeUnknown`] when the connection ended first.
+    /// [`ErrorKind::Refused`] with the server's text when the method failed; [`ErrorKind::Misuse`] when the arguments
+    /// cannot be encoded; [`ErrorKind::Protocol`] when the result is no `T`; [`ErrorKind::OutcomeUnknown`] when the
+    /// connection was lost first; [`ErrorKind::Overflow`] when too many calls wait; [`ErrorKind::Timeout`] past the
+    /// timeout of calls. Without a connection the call waits for one; the
+    /// [table](crate::client#calls-and-lost-connections) has every case.
     pub async fn invoke<T: DeserializeOwned>(
         &self,
         target: &str,
@@ -136,10 +141,13 @@ impl HubConnection {
         self.call(target).arguments(arguments).invoke().await
     }
 
-    /// Calls a method without asking whether it ran. Returns as soon as the message was handed to the transport.
+    /// Calls a method without asking whether it ran. Returns as soon as the message was handed to the transport; without
+    /// a connection it waits for one. What was handed over just before a connection is lost may be lost too: a call
+    /// that must arrive is [idempotent](CallBuilder::idempotent) or [durable](CallBuilder::durable).
     ///
     /// # Errors
-    /// [`ErrorKind::Misuse`] when not connected or the arguments cannot be encoded.
+    /// [`ErrorKind::Misuse`] when the arguments cannot be encoded; [`ErrorKind::Overflow`] when too many calls wait;
+    /// [`ErrorKind::Cancelled`] when the connection is stopped first.
     pub async fn send(&self, target: &str, arguments: impl Serialize + Send) -> Result<(), Error> {
         self.call(target).arguments(arguments).send().await
     }
