@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use hubwire::client::{Cause, ConnectionState, RetryPolicy};
 use hubwire::{ErrorKind, HubConnection, HubManager, HubManagerBuilder};
 use hubwire_server::testing::TestServer;
@@ -162,7 +162,21 @@ async fn a_late_hub_is_reported_and_still_made() {
     assert_eq!(state(&manager, CHAT), ConnectionState::Disconnected);
 }
 
-/// The start may still be on its way to the connection.
+/// The start is still on its way to the connection, and comes behind the stop.
+#[tokio::test]
+async fn a_start_that_was_taken_back_does_not_come_later() {
+    let server = start().await;
+    let manager = builder(&server).build().unwrap();
+    let mut connect = Box::pin(manager.connect(CHAT));
+    assert!((&mut connect).now_or_never().is_none());
+    soon(manager.disconnect_all()).await;
+    assert_eq!(soon(connect).await.unwrap_err().kind(), ErrorKind::Cancelled);
+    soon(manager.connect(NEWS)).await.unwrap();
+    assert_eq!(state(&manager, CHAT), ConnectionState::Disconnected);
+    soon(manager.connect(CHAT)).await.unwrap();
+}
+
+/// The same, wherever the start is by then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disconnect_right_behind_a_connect_wins() {
     let server = start().await;
