@@ -11,8 +11,6 @@ use hubwire::client::{
     Input, LinkId, Output, RequestFailure, Sequence, StoreOp, StoredCall,
 };
 use hubwire::protocol::{Completion, HandshakeResponse, HubMessage, Invocation, Outcome, Transport};
-use proptest::prelude::RngCore;
-use proptest::test_runner::{RngAlgorithm, TestRng};
 
 type Number = u32;
 

@@ -208,3 +208,21 @@ fn how_long_a_connection_took_is_known() {
         "without the waiting"
     );
 }
+
+#[test]
+fn what_is_not_read_is_not_late_on_the_next_connection_either() {
+    let mut config = probing();
+    config.retry = RetryPolicy::table(vec![Duration::ZERO]);
+    let mut bench = connected(config);
+    bench.give(Input::Paused);
+    let cut = Err(hubwire::client::RequestFailure::Network("cut".into()));
+    bench.give(Input::Closed(bench.link.unwrap(), cut));
+    bench.give(Input::Negotiated(bench.request.unwrap(), Ok(negotiated(&[Transport::WebSockets]))));
+    bench.give(Input::Opened(bench.link.unwrap()));
+    bench.give(Input::Handshake(bench.link.unwrap(), Ok(HandshakeResponse::default())));
+    bench.pass(600 * SECOND);
+    assert_eq!(bench.state(), ConnectionState::Connected);
+    bench.give(Input::Resumed);
+    bench.pass(30 * SECOND);
+    assert_ne!(bench.state(), ConnectionState::Connected);
+}

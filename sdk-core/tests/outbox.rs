@@ -607,7 +607,7 @@ fn what_cannot_be_durable_or_made_again_is_refused() {
     assert!(refusal(queueing(), with(CallKind::Invoke, 1, durable.clone())).contains("needs a store"));
     let text = "A call with streams cannot be made again: it can be neither idempotent nor durable.";
     assert_eq!(refusal(storing(), with(CallKind::Stream, 1, durable.clone())), text);
-    assert_eq!(refusal(storing(), with(CallKind::Stream, 1, repeated.clone())), text);
+    assert_eq!(refusal(storing(), with(CallKind::Stream, 1, repeated)), text);
     let request = CallRequest::new(CallId(1), CallKind::Invoke, "M", 1);
     let uploading = CallRequest { uploads: vec![UploadId(1)], options: durable.clone(), ..request };
     assert_eq!(refusal(storing(), Command::Call(uploading)), text);

@@ -157,9 +157,11 @@ fn a_policy_that_gives_up_ends_with_the_last_reason() {
     assert_eq!(describe(&refuse(&mut bench)), "Disconnected");
 }
 
+type Failing = fn(&mut Bench) -> Vec<Output<Number>>;
+
 #[test]
 fn a_first_start_that_can_never_succeed_says_so_and_a_reconnection_goes_on() {
-    let finals: [(&str, fn(&mut Bench) -> Vec<Output<Number>>); 7] = [
+    let finals: [(&str, Failing); 7] = [
         ("400", |bench| bench.give(Input::Negotiated(bench.request.unwrap(), Err(status(400))))),
         ("401", |bench| bench.give(Input::Negotiated(bench.request.unwrap(), Err(status(401))))),
         ("404", |bench| bench.give(Input::Negotiated(bench.request.unwrap(), Err(status(404))))),
@@ -192,6 +194,14 @@ fn a_first_start_that_can_never_succeed_says_so_and_a_reconnection_goes_on() {
         assert!(delay(&outputs).is_some(), "{name}: {outputs:?}");
         assert_eq!(bench.state(), ConnectionState::Reconnecting, "{name}");
     }
+    // What fails after the negotiation is between those that know each other already.
+    let mut bench = Bench::new(with(RetryPolicy::default()));
+    bench.command(Command::Start);
+    bench.give(Input::Negotiated(bench.request.unwrap(), Ok(negotiated(&[Transport::WebSockets]))));
+    bench.give(Input::Closed(bench.link.unwrap(), Err(status(404))));
+    let outputs =
+        bench.give(Input::Negotiated(bench.request.unwrap(), Ok(negotiated(&[Transport::WebSockets]))));
+    assert!(delay(&outputs).is_some(), "{outputs:?}");
     for code in [408, 425, 429, 500, 502, 503, 504] {
         let mut bench = Bench::new(with(RetryPolicy::default()));
         bench.command(Command::Start);

@@ -43,8 +43,15 @@ fn server(seen: &Seen) -> Server {
     async fn never() -> Result<(), HubError> {
         std::future::pending().await
     }
+    async fn push(ctx: Context, count: u32) -> Result<(), HubError> {
+        for number in 0..count {
+            ctx.clients().caller().send("Pushed", (number,))?;
+        }
+        Ok(())
+    }
     let hub = Hub::builder()
         .method("Record", record)
+        .method("Push", push)
         .method("Join", join)
         .method("Publish", publish)
         .method("Never", never);
@@ -401,4 +408,40 @@ async fn absurd_options_are_refused_with_their_name() {
     assert!(closed.contains("window"), "{closed}");
     let timeout = refused(|builder| builder.call_timeout(Duration::ZERO));
     assert!(timeout.contains("call_timeout"), "{timeout}");
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_its_time_does_not_keep_the_connection_from_coming_back() {
+    let seen = Seen::default();
+    let first = TestServer::start(server(&seen)).await.unwrap();
+    let address = first.address();
+    // It notices by what it sends, since it does not read.
+    let keep_alive = Duration::from_millis(200);
+    let connection = builder(address).retry(eager()).keep_alive_interval(keep_alive).build().unwrap();
+    let (release, released) = tokio::sync::watch::channel(false);
+    let (sender, mut received) = mpsc::unbounded_channel();
+    connection.on_async("Pushed", move |number: u32| {
+        let (mut released, sender) = (released.clone(), sender.clone());
+        async move {
+            let _ = released.wait_for(|released| *released).await;
+            let _ = sender.send(number);
+        }
+    });
+    soon(connection.start()).await.unwrap();
+    // More than waits in any queue: the client stops reading.
+    soon(connection.send("Push", (2000,))).await.unwrap();
+    soon(async {
+        while first.handle().statistics().hubs.iter().all(|hub| hub.sent < 2000) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon(first.stop()).await.unwrap();
+    soon(connection.wait_for(ConnectionState::Reconnecting)).await;
+    let _second = TestServer::start_at(server(&seen), address).await.unwrap();
+    soon(connection.wait_for(ConnectionState::Connected)).await;
+    assert!(received.try_recv().is_err(), "the handler still waits");
+    release.send(true).unwrap();
+    assert_eq!(soon(connection.invoke::<u32>("Record", (1,))).await, Ok(1));
+    assert_eq!(soon(received.recv()).await, Some(0));
 }

@@ -156,6 +156,8 @@ pub struct Client<P> {
     replies: Replies,
     random: Random,
     hints: Hints,
+    /// The driver does not read.
+    paused: bool,
     monitor: Monitor,
     metrics: Metrics,
     /// What the application was told last.
@@ -190,6 +192,7 @@ impl<P: OpaquePayload> Client<P> {
             joins: Joins::default(),
             random: Random::new(seed),
             hints: Hints::default(),
+            paused: false,
             monitor: Monitor::default(),
             metrics: Metrics::default(),
             reported_outbox: (0, 0),
@@ -242,10 +245,12 @@ impl<P: OpaquePayload> Client<P> {
             Input::Restored { next, calls } => self.restore(next, calls)?,
             Input::Stored(batch, result) => self.handle_stored(batch, result),
             Input::Paused => {
+                self.paused = true;
                 self.timers.stop(Timer::ServerTimeout);
                 self.timers.stop(Timer::Liveness);
             }
             Input::Resumed => {
+                self.paused = false;
                 if self.phase.connected().is_some() {
                     self.heard();
                 }

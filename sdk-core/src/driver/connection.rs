@@ -14,6 +14,7 @@ use super::event::ConnectionEvent;
 use super::handlers::{AsyncHandler, Entry, Handler, Handlers, Subscription};
 use super::manager::Lease;
 use super::queued::QueuedCall;
+use super::store::StoreReport;
 use super::stream::ItemStream;
 use super::tokio::{Control, Driver, Options, Request, Status};
 use crate::client::{
@@ -255,6 +256,16 @@ impl HubConnection {
             .into_iter()
             .map(|call| QueuedCall::new(self.clone(), call.call, call.target, call.reply))
             .collect())
+    }
+
+    /// What was found damaged when the store of the outbox was read, each finding once. Nothing of it was deleted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] when the runtime was shut down.
+    pub async fn store_reports(&self) -> Result<Vec<StoreReport>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.control(Control::StoreReports(reply));
+        answer.await.map_err(|_| driver_gone())
     }
 
     /// Waits until the connection is in that state.
