@@ -61,7 +61,7 @@
 //! client.handle(Time::ZERO, Input::Command(Command::Start))?;
 //! while let output = client.poll() {
 //!     match output {
-//!         Output::Open(_, request) => assert_eq!(request.url, "http://localhost/hubs/chat"),
+//!         Output::Open(_, request) => assert_eq!(request.url, "http://localhost/hubs/chat?hubwire=1"),
 //!         Output::Wait(deadline) => {
 //!             assert!(deadline.is_some());
 //!             break;
