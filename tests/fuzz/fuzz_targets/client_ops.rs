@@ -259,7 +259,7 @@ impl Run {
     fn restore(&mut self, calls: Vec<(CallId, Sequence, StoredCall<u8>)>) {
         let next = Sequence(calls.len() as u64);
         let sequences: Vec<_> = calls.iter().map(|(_, sequence, _)| *sequence).collect();
-        let input = Input::Restored { next, calls };
+        let input = Input::Restored { next, client_id: "store".into(), calls };
         if self.client.state() != ConnectionState::Disconnected || self.called {
             // Too late, or not, if the calls that were made did not wait.
             return;

@@ -362,7 +362,7 @@ impl Driver {
                 }
             }
         }
-        self.input(Input::Restored { next: restored.next, calls });
+        self.input(Input::Restored { next: restored.next, client_id: restored.client_id, calls });
     }
 
     fn write_store(&mut self, batch: BatchId, ops: Vec<StoreOp<Payload>>) {
