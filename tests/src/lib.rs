@@ -1,6 +1,7 @@
 //! What the tests over real sockets and the programs of the interop suites share. Nothing here is shipped.
 
 pub mod proxy;
+pub mod recovery;
 
 /// The examples of the README compile.
 #[cfg(doctest)]
