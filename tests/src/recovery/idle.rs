@@ -38,7 +38,7 @@ impl Idle {
 ///
 /// # Errors
 /// When it cannot connect.
-pub async fn idle_client(address: SocketAddr) -> Result<()> {
+pub async fn client(address: SocketAddr) -> Result<()> {
     let built = HubConnection::builder(format!("http://{address}/hub")).build();
     let connection = needed("client", built)?;
     needed("client", connection.start().await)?;

@@ -14,7 +14,7 @@ mod table;
 pub use scenarios::{Scenario, Stage, all};
 pub use server::{ServerProcess, serve};
 pub use subject::Outcome;
-pub use table::aligned;
+pub use table::{Row, aligned};
 
 /// What went wrong, in words for the person at the terminal.
 pub type Result<T, E = String> = std::result::Result<T, E>;

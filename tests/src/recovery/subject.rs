@@ -15,7 +15,7 @@ use super::{Result, needed};
 /// How often a call is made: by turns one that is idempotent, one that is durable, and one that is neither.
 const EVERY: Duration = Duration::from_millis(100);
 /// How long anything may take at most; far more than any limit of a scenario.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What was measured.
 #[derive(Debug)]
@@ -34,6 +34,22 @@ pub struct Outcome {
     pub unknown: usize,
     /// Calls that did not end as they must, with how they did.
     pub lost: Vec<String>,
+}
+
+impl Outcome {
+    /// The worst of what several clients went through, and the sum of their calls.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        Self {
+            lasted: self.lasted.max(other.lasted),
+            noticed: self.noticed.max(other.noticed),
+            tries: self.tries.max(other.tries),
+            recovered: self.recovered.max(other.recovered),
+            calls: self.calls + other.calls,
+            unknown: self.unknown + other.unknown,
+            lost: self.lost.into_iter().chain(other.lost).collect(),
+        }
+    }
 }
 
 /// The client, from before the failure to after it.
