@@ -293,7 +293,7 @@ fn a_message_that_is_too_large_is_not_asked_for_again() {
 fn a_silent_server_is_resumed_too() {
     let mut bench = connected(stateful_config(1000));
     let outputs = bench.pass(Duration::from_secs(30));
-    assert_eq!(describe(&outputs), "abandon open");
+    assert_eq!(describe(&outputs), "transmit-6 abandon open");
     assert_eq!(bench.state(), ConnectionState::Connected);
 }
 

@@ -24,7 +24,15 @@ impl TestServer {
     /// # Errors
     /// When no port can be had.
     pub async fn start(server: Server) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(server, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts it at an address: where one was that has stopped.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start_at(server: Server, address: SocketAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let handle = server.handle();
         let (stop, stopped) = oneshot::channel();

@@ -6,4 +6,5 @@ pub mod recovery;
 /// The examples of the README compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/connection.md")]
 struct Readme;

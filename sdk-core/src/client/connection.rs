@@ -149,8 +149,6 @@ pub(super) struct Attempt {
     redirects: u32,
     /// The transports that failed to open, with the reason.
     failed: Vec<(Transport, Error)>,
-    /// How many of them in a way that would not change.
-    failed_finally: usize,
 }
 
 impl Fault {
@@ -459,13 +457,10 @@ impl<P: OpaquePayload> Client<P> {
             return self.open(attempt, offer.transport, Some(negotiated));
         }
         let (error, fault) = match attempt.failed.last() {
-            None => (
-                Error::new(
-                    ErrorKind::Refused,
-                    "None of the transports supported by the client are supported by the server.",
-                ),
-                Fault::Final,
-            ),
+            None => {
+                let text = "None of the transports supported by the client are supported by the server.";
+                (Error::new(ErrorKind::Refused, text), Fault::Final)
+            }
             Some((_, last)) => {
                 let kind = last.kind();
                 let failures = attempt
@@ -476,8 +471,7 @@ impl<P: OpaquePayload> Client<P> {
                 let text = format!(
                     "Unable to connect to the server with any of the available transports. {failures}"
                 );
-                let all_final = attempt.failed_finally == attempt.failed.len();
-                (Error::new(kind, text), if all_final { Fault::Final } else { Fault::Passing })
+                (Error::new(kind, text), Fault::Passing)
             }
         };
         self.attempt_failed(error, fault, None);
@@ -646,7 +640,11 @@ impl<P: OpaquePayload> Client<P> {
             return;
         }
         let orderly = result.is_ok();
-        let fault = result.as_ref().err().map_or(Fault::Passing, Fault::of);
+        // Who has negotiated has the right address and token; a 404 then means another node, or one that restarted.
+        let fault = match &result {
+            Err(failure) if self.config.skip_negotiation => Fault::of(failure),
+            _ => Fault::Passing,
+        };
         let hint = result.as_ref().err().and_then(RequestFailure::retry_after);
         let error = match result {
             Ok(()) => Error::new(ErrorKind::Network, "The server closed the transport."),
@@ -660,7 +658,6 @@ impl<P: OpaquePayload> Client<P> {
                     return self.attempt_failed(error, fault, hint);
                 }
                 attempt.failed.push((transport, error));
-                attempt.failed_finally += usize::from(fault == Fault::Final);
                 // The id is spent on the transport that failed: the next one needs a new negotiation.
                 self.negotiate(attempt);
             }

@@ -95,7 +95,8 @@ impl<P: OpaquePayload> Client<P> {
     /// Something came from the server.
     pub(super) fn heard(&mut self) {
         self.timers.stop(Timer::Liveness);
-        if !self.established.inherent_keep_alive {
+        // What is not read cannot be late.
+        if !self.established.inherent_keep_alive && !self.paused {
             self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
         }
     }

@@ -12,6 +12,42 @@
 //! Whatever a peer sends, the client neither panics nor grows without bound: what the peer does wrong closes the
 //! connection and is reported as [`Cause::Failed`], what the caller does wrong is a [`Misuse`].
 //!
+//! # Calls and lost connections
+//!
+//! A call that was never sent is always sent later: without a connection it waits in the outbox, until its deadline,
+//! its expiry, or its cancellation. What becomes of a call in flight when the connection is lost depends on the server
+//! and on what the caller said of the call:
+//!
+//! | call | plain server | stateful reconnect, resumed | stateful reconnect, not resumed |
+//! |---|---|---|---|
+//! | queued | stays queued | stays queued | stays queued |
+//! | send | was over when it was handed to the transport; may be lost | arrives once | as with a plain server |
+//! | invoke, upload included | `OutcomeUnknown` | goes on | `OutcomeUnknown` |
+//! | idempotent or durable call, call that joins | made again, before what came later | goes on | made again |
+//! | streaming call | `Network`; what came before was delivered | goes on | `Network` |
+//! | upload | stopped, with its call | goes on | stopped |
+//! | answer to a call of the server | dropped: nobody waits for it | arrives once | dropped |
+//! | join that succeeded | made again, before everything that was queued | still joined | made again |
+//!
+//! A Hubwire server is one of these two, and says besides, when it goes down, when each client is to come back.
+//!
+//! Where no further connection is made (on [`Command::Stop`], when the policy gives up, when the server says that the
+//! client must not come back) queued calls end too: with [`Cancelled`](ErrorKind::Cancelled) or with the reason. Only
+//! durable ones stay, for the next start or the next process.
+//!
+//! | option | a call that waits | a call in flight |
+//! |---|---|---|
+//! | [`timeout`](CallOptions::timeout) | ends with `Timeout` | ends with `Timeout`, is taken back on the server |
+//! | [`expires_after`](CallOptions::expires_after) | ends with `Timeout` | – |
+//! | [`Command::Cancel`] | ends with `Cancelled`, is never sent | ends with `Cancelled`, is taken back on the server |
+//! | [`supersede_key`](CallOptions::supersede_key) of a newer one | ends with `Cancelled` | – |
+//! | [`FullPolicy`] | may end with `Overflow` | – |
+//!
+//! A call that was in flight on a lost connection and waits again ends with `OutcomeUnknown` instead of `Timeout` and
+//! `Overflow`. Every call ends exactly once.
+//!
+//! # Example
+//!
 //! ```
 //! use hubwire::client::{Client, Command, Config, Input, Output};
 //! use hubwire::Time;
@@ -118,6 +154,8 @@ pub struct Client<P> {
     replies: Replies,
     random: Random,
     hints: Hints,
+    /// The driver does not read.
+    paused: bool,
     monitor: Monitor,
     metrics: Metrics,
     /// What the application was told last.
@@ -152,6 +190,7 @@ impl<P: OpaquePayload> Client<P> {
             joins: Joins::default(),
             random: Random::new(seed),
             hints: Hints::default(),
+            paused: false,
             monitor: Monitor::default(),
             metrics: Metrics::default(),
             reported_outbox: (0, 0),
@@ -180,7 +219,8 @@ impl<P: OpaquePayload> Client<P> {
     pub fn handle(&mut self, now: Time, input: Input<P>) -> Result<(), Misuse> {
         self.now = self.now.max(now);
         // What comes after too long a silence was sent before it: after a sleep the buffers are full of the past.
-        if self.timers.take_if_due(Timer::ServerTimeout, self.now) {
+        let is_from_peer = matches!(input, Input::Message(..) | Input::Pong(..));
+        if is_from_peer && self.timers.take_if_due(Timer::ServerTimeout, self.now) {
             self.handle_timer(Timer::ServerTimeout);
         }
         match input {
@@ -203,10 +243,12 @@ impl<P: OpaquePayload> Client<P> {
             Input::Restored { next, calls } => self.restore(next, calls)?,
             Input::Stored(batch, result) => self.handle_stored(batch, result),
             Input::Paused => {
+                self.paused = true;
                 self.timers.stop(Timer::ServerTimeout);
                 self.timers.stop(Timer::Liveness);
             }
             Input::Resumed => {
+                self.paused = false;
                 if self.phase.connected().is_some() {
                     self.heard();
                 }

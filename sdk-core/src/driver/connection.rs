@@ -13,6 +13,7 @@ use super::call::CallBuilder;
 use super::event::ConnectionEvent;
 use super::handlers::{AsyncHandler, Entry, Handler, Handlers, Subscription};
 use super::queued::QueuedCall;
+use super::store::StoreReport;
 use super::stream::ItemStream;
 use super::tokio::{Control, Driver, Options, Request, Status};
 use crate::client::{
@@ -83,10 +84,13 @@ impl HubConnection {
         Self { shared: Arc::new(Shared { requests, control, handlers, status, encoding, next_id }) }
     }
 
-    /// Connects.
+    /// Connects, and keeps trying as the [retry policy](super::HubConnectionBuilder::retry) says: with the default one
+    /// it returns when the connection is there, however long that takes. [`stop`](Self::stop) ends it; dropping the
+    /// future does not.
     ///
     /// # Errors
-    /// [`ErrorKind::Misuse`] when it is not disconnected, else why the connection could not be made.
+    /// [`ErrorKind::Misuse`] when it is not disconnected, or the store of the outbox cannot be read; else why the
+    /// connection could not be made: trying again cannot help, or the policy has given up.
     pub async fn start(&self) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         self.request(Request::Start(reply)).await?;
@@ -121,9 +125,11 @@ impl HubConnection {
     /// for methods without a result. Dropping the future takes the call back.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`] with the server's text when the method failed; [`ErrorKind::Misuse`] when not
-    /// connected or the arguments cannot be encoded; [`ErrorKind::Protocol`] when the result is no `T`;
-    /// [`ErrorKind::OutcomeUnknown`] when the connection ended first.
+    /// [`ErrorKind::Refused`] with the server's text when the method failed; [`ErrorKind::Misuse`] when the arguments
+    /// cannot be encoded; [`ErrorKind::Protocol`] when the result is no `T`; [`ErrorKind::OutcomeUnknown`] when the
+    /// connection was lost first; [`ErrorKind::Overflow`] when too many calls wait; [`ErrorKind::Timeout`] past the
+    /// timeout of calls. Without a connection the call waits for one; the
+    /// [table](crate::client#calls-and-lost-connections) has every case.
     pub async fn invoke<T: DeserializeOwned>(
         &self,
         target: &str,
@@ -132,10 +138,13 @@ impl HubConnection {
         self.call(target).arguments(arguments).invoke().await
     }
 
-    /// Calls a method without asking whether it ran. Returns as soon as the message was handed to the transport.
+    /// Calls a method without asking whether it ran. Returns as soon as the message was handed to the transport; without
+    /// a connection it waits for one. What was handed over just before a connection is lost may be lost too: a call
+    /// that must arrive is [idempotent](CallBuilder::idempotent) or [durable](CallBuilder::durable).
     ///
     /// # Errors
-    /// [`ErrorKind::Misuse`] when not connected or the arguments cannot be encoded.
+    /// [`ErrorKind::Misuse`] when the arguments cannot be encoded; [`ErrorKind::Overflow`] when too many calls wait;
+    /// [`ErrorKind::Cancelled`] when the connection is stopped first.
     pub async fn send(&self, target: &str, arguments: impl Serialize + Send) -> Result<(), Error> {
         self.call(target).arguments(arguments).send().await
     }
@@ -243,6 +252,16 @@ impl HubConnection {
             .into_iter()
             .map(|call| QueuedCall::new(self.clone(), call.call, call.target, call.reply))
             .collect())
+    }
+
+    /// What was found damaged when the store of the outbox was read, each finding once. Nothing of it was deleted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] when the runtime was shut down.
+    pub async fn store_reports(&self) -> Result<Vec<StoreReport>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.control(Control::StoreReports(reply));
+        answer.await.map_err(|_| driver_gone())
     }
 
     /// Waits until the connection is in that state.

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use super::store::StoreReport;
 use crate::Error;
 use crate::client::{OutboxProgress, Quality};
 
@@ -21,8 +20,6 @@ pub enum ConnectionEvent {
     Resumed,
     /// What waits in the outbox has changed.
     OutboxChanged(OutboxProgress),
-    /// The store of the outbox was found damaged when it was opened; nothing of it was deleted.
-    StoreDamaged(StoreReport),
     /// The store of the outbox could not be written. Durable calls that it was to take have failed.
     StoreFailed(Error),
     /// A group that was joined could not be joined again after a new connection.

@@ -22,6 +22,7 @@ pub struct Bench {
     pub request: Option<RequestId>,
     pub wait: Option<Time>,
     pub reports: Vec<Event<Number>>,
+    pub probe: Option<u64>,
 }
 
 impl Bench {
@@ -33,6 +34,7 @@ impl Bench {
             request: None,
             wait: None,
             reports: Vec::new(),
+            probe: None,
         }
     }
 

@@ -1,38 +1,30 @@
 //! Any sequence of inputs against the client. Whatever happens: no panic, every call ends exactly once, nothing is
-//! sent on a link that is not connected, and a client that is told to stop does stop.
+//! sent on a link that is not connected, a durable call is accepted only when the store has it and ended only when the
+//! store has it no more, the outbox keeps its bounds, and a client that is told to stop does stop.
 #![no_main]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use hubwire::Time;
 use hubwire::client::{
-    CallId, Client, Command, Config, ConnectionState, Event, Input, LinkId, Output, Reply, ReplyId,
-    RequestFailure, RequestId, UploadId,
+    BatchId, CallId, CallKind, CallOptions, CallRequest, Client, Command, Config, ConnectionState, Event,
+    FullPolicy, Hint, Input, JoinRule, LinkId, Output, Priority, Reply, ReplyId, RequestFailure, RequestId,
+    RetryPolicy, Sequence, StoreOp, StoredCall, UploadId,
 };
 use hubwire::protocol::{
     AvailableTransport, Call, CancelInvocation, Close, Completion, HandshakeResponse, HubMessage, Invocation,
     NegotiateResponse, Negotiated, Outcome, ProtocolError, Redirect, StreamInvocation, StreamItem, Transport,
 };
+use hubwire::{Error, ErrorKind};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 enum Op {
     Start,
     Stop,
-    Send {
-        call: u8,
-        uploads: Vec<u8>,
-    },
-    Invoke {
-        call: u8,
-        uploads: Vec<u8>,
-    },
-    Stream {
-        call: u8,
-        uploads: Vec<u8>,
-    },
+    Call(NewCall),
     Item(u8),
     EndUpload(u8, bool),
     Cancel(u8),
@@ -51,8 +43,45 @@ enum Op {
     Resumed,
     Pass(u16),
     PassToDeadline,
+    RetryAfter(Option<u8>),
+    Hint(u8),
+    Pong(u8),
+    Stored(bool),
+    Restored(Vec<u8>),
     /// The next inputs carry the ids of the connection before.
     UseOldIds(bool),
+}
+
+#[derive(Arbitrary, Debug)]
+struct NewCall {
+    call: u8,
+    kind: u8,
+    target: u8,
+    uploads: Vec<u8>,
+    flags: u8,
+    timeout: Option<u8>,
+    expires: Option<u8>,
+    key: Option<bool>,
+}
+
+impl NewCall {
+    fn request(&self) -> CallRequest<u8> {
+        let kind = [CallKind::Send, CallKind::Invoke, CallKind::Stream][usize::from(self.kind % 3)];
+        let target = ["M", "Join", "Leave"][usize::from(self.target % 3)];
+        CallRequest {
+            uploads: self.uploads.iter().map(|id| UploadId(u64::from(id % 4))).collect(),
+            options: CallOptions {
+                timeout: self.timeout.map(|millis| Duration::from_millis(u64::from(millis) * 100)),
+                expires_after: self.expires.map(|millis| Duration::from_millis(u64::from(millis) * 100)),
+                priority: Priority::ALL[usize::from(self.flags >> 6)],
+                supersede_key: self.key.map(|key| if key { "a".into() } else { "b".into() }),
+                idempotent: self.flags & 1 != 0,
+                durable: self.flags & 2 != 0,
+                queue: self.flags & 4 == 0,
+            },
+            ..CallRequest::new(CallId((self.call % 8).into()), kind, target, 1)
+        }
+    }
 }
 
 #[derive(Arbitrary, Debug)]
@@ -63,7 +92,7 @@ enum Message {
     Completion(u8, u8),
     Cancel(u8),
     Ping,
-    Close(bool, bool),
+    Close(bool, bool, Option<u8>),
     Ack(u8),
     Sequence(u8),
 }
@@ -95,13 +124,17 @@ fn message(message: &Message) -> HubMessage<u8> {
             HubMessage::CancelInvocation(CancelInvocation { headers: vec![], invocation_id: id(invocation) })
         }
         Message::Ping => HubMessage::Ping,
-        Message::Close(error, allow_reconnect) => {
-            HubMessage::Close(Close { error: error.then(|| "bye".into()), allow_reconnect: *allow_reconnect })
-        }
+        Message::Close(error, allow_reconnect, retry_after) => HubMessage::Close(Close {
+            error: error.then(|| "bye".into()),
+            allow_reconnect: *allow_reconnect,
+            retry_after: retry_after.map(|seconds| Duration::from_secs(seconds.into())),
+        }),
         Message::Ack(id) => HubMessage::Ack { sequence_id: (*id).into() },
         Message::Sequence(id) => HubMessage::Sequence { sequence_id: (*id).into() },
     }
 }
+
+const MAX_ITEMS: usize = 4;
 
 struct Run {
     client: Client<u8>,
@@ -112,6 +145,14 @@ struct Run {
     replies: Vec<ReplyId>,
     /// Calls that have not ended.
     open: BTreeSet<CallId>,
+    durable: BTreeSet<CallId>,
+    /// What the store has, and the batch that it is busy with.
+    store: BTreeMap<Sequence, u8>,
+    writing: Option<(BatchId, Vec<StoreOp<u8>>)>,
+    written: BTreeSet<Sequence>,
+    called: bool,
+    restored: usize,
+    store_failed: bool,
     state: ConnectionState,
     shut: BTreeSet<LinkId>,
     abandoned: BTreeSet<LinkId>,
@@ -121,13 +162,25 @@ struct Run {
 impl Run {
     fn give(&mut self, input: Input<u8>) {
         let new_call = match &input {
-            Input::Command(
-                Command::Send { call, .. } | Command::Invoke { call, .. } | Command::Stream { call, .. },
-            ) => Some(*call),
+            Input::Command(Command::Call(request)) => Some((request.call, request.options.durable)),
             _ => None,
         };
+        self.called |= new_call.is_some();
+        let restored = match &input {
+            Input::Restored { calls, .. } => calls.iter().map(|(call, ..)| *call).collect(),
+            _ => Vec::new(),
+        };
         match self.client.handle(self.now, input) {
-            Ok(()) => self.open.extend(new_call),
+            Ok(()) => {
+                if let Some((call, durable)) = new_call {
+                    self.open.insert(call);
+                    if durable {
+                        self.durable.insert(call);
+                    }
+                }
+                self.open.extend(&restored);
+                self.durable.extend(restored);
+            }
             Err(_) => assert_eq!(self.client.poll(), Output::Wait(self.wait), "misuse changes nothing"),
         }
         loop {
@@ -137,9 +190,22 @@ impl Run {
                     self.wait = deadline;
                     break;
                 }
-                Output::Token(request) | Output::Negotiate(request, _) | Output::Refresh(request, _) => {
+                Output::Token(request)
+                | Output::Negotiate(request, _)
+                | Output::Refresh(request, _)
+                | Output::Retry(request, _) => {
                     self.requests.push(request);
                 }
+                Output::Store(batch, ops) => {
+                    assert!(self.writing.is_none(), "one batch at a time");
+                    for op in &ops {
+                        if let StoreOp::Put(sequence, _) = op {
+                            assert!(self.written.insert(*sequence), "a sequence was used twice");
+                        }
+                    }
+                    self.writing = Some((batch, ops));
+                }
+                Output::Probe(link, _) => assert_eq!(Some(&link), self.links.last()),
                 Output::Open(link, _) => self.links.push(link),
                 Output::Handshake(link, _) | Output::Transmit(link, _) => {
                     assert_eq!(Some(&link), self.links.last());
@@ -150,6 +216,7 @@ impl Run {
                 Output::Abandon(link) => assert!(self.abandoned.insert(link), "abandoned twice"),
                 Output::Event(Event::Completed { call, .. }) => {
                     assert!(self.open.remove(&call), "a call ended twice");
+                    self.durable.remove(&call);
                 }
                 Output::Event(Event::Item { call, .. }) => assert!(self.open.contains(&call)),
                 Output::Event(Event::StateChanged { state, .. }) => self.state = state,
@@ -158,12 +225,49 @@ impl Run {
             }
         }
         assert_eq!(self.client.state(), self.state, "every change is told");
-        if self.state != ConnectionState::Connected {
-            assert!(self.open.is_empty(), "calls without a connection");
+        let outbox = self.client.metrics().outbox;
+        assert!(outbox.depth <= MAX_ITEMS + self.restored, "the outbox is over its limit");
+        // Each durable call that has not ended is in the store, or on its way there.
+        let putting = self.writing.iter().flat_map(|(_, ops)| ops);
+        let putting = putting.filter(|op| matches!(op, StoreOp::Put(..))).count();
+        if self.writing.is_none() && !self.store_failed {
+            assert_eq!(
+                self.durable.len(),
+                self.store.len(),
+                "calls that no store has, or the other way round"
+            );
+        } else {
+            assert!(self.durable.len() >= self.store.len().saturating_sub(putting), "forgotten too early");
         }
-        if self.state == ConnectionState::Disconnected {
-            assert_eq!(self.wait, None, "nothing to wait for");
+    }
+
+    fn answer_store(&mut self, ok: bool) -> Option<Input<u8>> {
+        let (batch, ops) = self.writing.take()?;
+        if !ok {
+            self.store_failed = true;
+            return Some(Input::Stored(batch, Err(Error::new(ErrorKind::Overflow, "full"))));
         }
+        for op in ops {
+            match op {
+                StoreOp::Put(sequence, call) => drop(self.store.insert(sequence, call.arguments)),
+                StoreOp::Delete(sequence) => drop(self.store.remove(&sequence)),
+            }
+        }
+        Some(Input::Stored(batch, Ok(())))
+    }
+
+    fn restore(&mut self, calls: Vec<(CallId, Sequence, StoredCall<u8>)>) {
+        let next = Sequence(calls.len() as u64);
+        let sequences: Vec<_> = calls.iter().map(|(_, sequence, _)| *sequence).collect();
+        let input = Input::Restored { next, calls };
+        if self.client.state() != ConnectionState::Disconnected || self.called {
+            // Too late, or not, if the calls that were made did not wait.
+            return;
+        }
+        self.restored = sequences.len();
+        self.written.extend(&sequences);
+        self.store.extend(sequences.into_iter().map(|sequence| (sequence, 1)));
+        self.give(input);
     }
 
     fn id<T: Copy>(&self, ids: &[T]) -> Option<T> {
@@ -172,8 +276,8 @@ impl Run {
     }
 }
 
-fuzz_target!(|case: (bool, Vec<Op>)| {
-    let (stateful, ops) = case;
+fuzz_target!(|case: (bool, u8, Vec<Op>)| {
+    let (stateful, variant, ops) = case;
     let mut config = Config::new("http://h/hub");
     config.has_token_factory = true;
     config.transports = Transport::ALL.to_vec();
@@ -182,20 +286,40 @@ fuzz_target!(|case: (bool, Vec<Op>)| {
     config.max_redirects = 3;
     config.stateful_reconnect = stateful.then_some(300);
     config.token_refresh = true;
+    config.retry = match variant % 4 {
+        0 => RetryPolicy::never(),
+        1 => RetryPolicy::default(),
+        2 => RetryPolicy::custom().with_first_start(true),
+        _ => RetryPolicy::signalr(),
+    };
+    config.has_store = variant & 0x04 != 0;
+    config.can_probe = variant & 0x08 != 0;
+    config.ping_method = (variant & 0x10 != 0).then(|| "Ping".into());
+    config.outbox.max_items = if variant & 0x20 != 0 { MAX_ITEMS } else { 0 };
+    config.outbox.when_full =
+        [FullPolicy::Reject, FullPolicy::DropOldest, FullPolicy::DropNewest][usize::from(variant >> 6) % 3];
+    config.outbox.window = 2;
+    config.joins = vec![JoinRule::new("Join", "Leave")];
     let mut run = Run {
-        client: Client::new(config),
+        client: Client::new(config, 1),
         now: Time::ZERO,
         wait: None,
         links: vec![],
         requests: vec![],
         replies: vec![],
         open: BTreeSet::new(),
+        durable: BTreeSet::new(),
+        store: BTreeMap::new(),
+        writing: None,
+        written: BTreeSet::new(),
+        called: false,
+        restored: 0,
+        store_failed: false,
         state: ConnectionState::Disconnected,
         shut: BTreeSet::new(),
         abandoned: BTreeSet::new(),
         old_ids: false,
     };
-    let uploads = |ids: &[u8]| ids.iter().map(|id| UploadId(u64::from(id % 4))).collect::<Vec<_>>();
     for op in ops {
         let link = run.id(&run.links);
         let request = run.id(&run.requests);
@@ -203,24 +327,7 @@ fuzz_target!(|case: (bool, Vec<Op>)| {
         let input = match op {
             Op::Start => command(Command::Start),
             Op::Stop => command(Command::Stop),
-            Op::Send { call, uploads: ids } => command(Command::Send {
-                call: CallId((call % 8).into()),
-                target: "M".into(),
-                arguments: 1,
-                uploads: uploads(&ids),
-            }),
-            Op::Invoke { call, uploads: ids } => command(Command::Invoke {
-                call: CallId((call % 8).into()),
-                target: "M".into(),
-                arguments: 1,
-                uploads: uploads(&ids),
-            }),
-            Op::Stream { call, uploads: ids } => command(Command::Stream {
-                call: CallId((call % 8).into()),
-                target: "M".into(),
-                arguments: 1,
-                uploads: uploads(&ids),
-            }),
+            Op::Call(call) => command(Command::Call(call.request())),
             Op::Item(upload) => command(Command::Item { upload: UploadId((upload % 4).into()), item: 1 }),
             Op::EndUpload(upload, failed) => command(Command::EndUpload {
                 upload: UploadId((upload % 4).into()),
@@ -260,7 +367,7 @@ fuzz_target!(|case: (bool, Vec<Op>)| {
                 Input::Negotiated(request, Ok(NegotiateResponse::Redirect(redirect)))
             }),
             Op::NegotiateFailed => {
-                let failure = RequestFailure::Status { code: 401, text: String::new() };
+                let failure = RequestFailure::Status { code: 401, text: String::new(), retry_after: None };
                 request.map(|request| Input::Negotiated(request, Err(failure)))
             }
             Op::Refreshed(lifetime) => {
@@ -277,6 +384,35 @@ fuzz_target!(|case: (bool, Vec<Op>)| {
                 let failure = RequestFailure::Network("cut".into());
                 Input::Closed(link, if clean { Ok(()) } else { Err(failure) })
             }),
+            Op::RetryAfter(delay) => request.map(|request| {
+                Input::RetryAfter(request, delay.map(|seconds| Duration::from_secs(seconds.into())))
+            }),
+            Op::Hint(hint) => {
+                let hints = [Hint::Online, Hint::Offline, Hint::Resumed, Hint::Foreground, Hint::Background];
+                Some(Input::Hint(hints[usize::from(hint) % hints.len()]))
+            }
+            Op::Pong(number) => link.map(|link| Input::Pong(link, number.into())),
+            Op::Stored(ok) => run.answer_store(ok),
+            Op::Restored(calls) if run.written.is_empty() && run.restored == 0 => {
+                let calls: Vec<_> = (0_u64..)
+                    .zip(calls.into_iter().take(4))
+                    .map(|(index, expires)| {
+                        let stored = StoredCall {
+                            kind: CallKind::Invoke,
+                            target: "M".into(),
+                            arguments: 1,
+                            priority: Priority::Normal,
+                            supersede_key: None,
+                            queued_at: Time::ZERO,
+                            expires_at: Some(Time::from_millis(u64::from(expires) * 100)),
+                        };
+                        (CallId(100 + index), Sequence(index), stored)
+                    })
+                    .collect();
+                run.restore(calls);
+                None
+            }
+            Op::Restored(_) => None,
             Op::Paused => Some(Input::Paused),
             Op::Resumed => Some(Input::Resumed),
             Op::Pass(millis) => {
@@ -300,6 +436,14 @@ fuzz_target!(|case: (bool, Vec<Op>)| {
     while let Some(deadline) = run.wait {
         run.now = deadline;
         run.give(Input::Tick);
+        while let Some(input) = run.answer_store(true) {
+            run.give(input);
+        }
+    }
+    while let Some(input) = run.answer_store(true) {
+        run.give(input);
     }
     assert_eq!(run.state, ConnectionState::Disconnected);
+    // What is left waits for the next start, or for the next process.
+    assert_eq!(run.client.metrics().outbox.depth, run.open.len(), "calls that nobody knows of");
 });

@@ -35,7 +35,7 @@ use super::builder::{RetryFunction, TokenFactory};
 use super::connection::{StateChange, driver_gone};
 use super::event::ConnectionEvent;
 use super::handlers::Handlers;
-use super::store::OutboxStore;
+use super::store::{OutboxStore, StoreReport};
 use crate::client::{
     BatchId, CallId, CallKind, CallOptions, CallRequest, Cause, Client, Command, Config, ConnectionState,
     Event, Hint, Input, LinkId, LinkRequest, Metrics, OutboxProgress, Output, Quality, Reply, ReplyId,
@@ -108,6 +108,7 @@ pub(super) enum Control {
     Hint(Hint),
     Metrics(oneshot::Sender<Metrics>),
     Restored(oneshot::Sender<Vec<RestoredCall>>),
+    StoreReports(oneshot::Sender<Vec<StoreReport>>),
 }
 
 /// A stream to upload.
@@ -213,6 +214,7 @@ pub(super) struct Driver {
     /// Batches that no store takes.
     failed_batches: Vec<BatchId>,
     restored: Vec<RestoredCall>,
+    store_reports: Vec<StoreReport>,
 }
 
 impl Driver {
@@ -233,6 +235,7 @@ impl Driver {
             store_error: None,
             failed_batches: Vec::new(),
             restored: Vec::new(),
+            store_reports: Vec::new(),
             handlers,
             http: Http::new(
                 options.connector.clone(),
@@ -279,7 +282,7 @@ impl Driver {
             }
             let queued = self.link.as_mut().map_or(0, |link| link.link.outgoing().len());
             let full = queued >= OUTGOING_LIMIT;
-            let wanted = Wanted { read: self.backlog.is_empty(), flushed: full };
+            let wanted = Wanted { read: self.may_receive(), flushed: full };
             alarm.set(self.deadline, &mut self.clock);
             ::tokio::select! {
                 // In order: what ends things, what makes room, what comes in, what goes out.
@@ -333,10 +336,10 @@ impl Driver {
             }
         };
         self.store = Some(store);
-        for report in reports {
+        for report in &reports {
             tracing::error!(%report, "the store of the outbox was damaged");
-            self.notify(ConnectionEvent::StoreDamaged(report));
         }
+        self.store_reports = reports;
         let mut calls = Vec::with_capacity(restored.calls.len());
         for (sequence, stored) in restored.calls {
             let call = CallId(ids.fetch_add(1, Ordering::Relaxed));
@@ -491,6 +494,7 @@ impl Driver {
             Control::Reply(reply, answer) => self.command(Command::Reply(reply, answer)),
             Control::Hint(hint) => self.input(Input::Hint(hint)),
             Control::Metrics(reply) => drop(reply.send(self.client.metrics())),
+            Control::StoreReports(reply) => drop(reply.send(std::mem::take(&mut self.store_reports))),
             Control::Restored(reply) => drop(reply.send(std::mem::take(&mut self.restored))),
         }
     }
@@ -542,11 +546,16 @@ impl Driver {
 
     /// Handles what was received, until the application falls behind: a frame may hold any number of messages.
     fn handle_received(&mut self) {
-        while self.backlog.is_empty()
+        while self.may_receive()
             && let Some(input) = self.next_message()
         {
             self.input(input);
         }
+    }
+
+    /// Whether what comes can be handled: the application has taken what came before, or has nothing to do with it.
+    fn may_receive(&self) -> bool {
+        self.backlog.is_empty() || self.link.as_ref().is_some_and(|link| link.handshaking)
     }
 
     /// The next message of what was received, as input.
