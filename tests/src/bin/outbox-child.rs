@@ -27,7 +27,7 @@ use hubwire::{Error, HubConnection, OutboxStore, QueuedCall, RedbStore, StoreErr
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Calls without an end at one time. More would only pile up for the processes to come.
-const OUTSTANDING: usize = 64;
+const OUTSTANDING: usize = 32;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -105,7 +105,9 @@ async fn run(connection: HubConnection, first: u64, drain: bool) -> Result<(), E
             say(format!("failed start: {error}"));
         }
     });
-    let restored = join_all(restored.into_iter().map(|call| tokio::spawn(confirm(call, None))));
+    let room = Arc::new(Semaphore::new(OUTSTANDING));
+    let restored = restored.into_iter().map(|call| confirm(call, room.clone().try_acquire_owned().ok()));
+    let restored = join_all(restored.map(tokio::spawn).collect::<Vec<_>>());
     if drain {
         restored.await;
         let left = connection.metrics().await?.outbox.depth;
@@ -115,7 +117,6 @@ async fn run(connection: HubConnection, first: u64, drain: bool) -> Result<(), E
         }
         return Ok(());
     }
-    let room = Arc::new(Semaphore::new(OUTSTANDING));
     let mut number = first;
     loop {
         // Several at once, so that the store gets batches of different sizes. They are made in order all the same:

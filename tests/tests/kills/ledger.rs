@@ -27,6 +27,16 @@ impl Arrivals {
         self.connections.len()
     }
 
+    /// How many calls have arrived, repetitions included.
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The calls that have arrived since there were so many.
+    pub(crate) fn since(&self, len: usize) -> impl Iterator<Item = u64> {
+        self.calls[len..].iter().map(|(_, call)| *call)
+    }
+
     pub(crate) fn has(&self, call: u64) -> bool {
         self.calls.iter().rev().any(|(_, arrived)| *arrived == call)
     }

@@ -75,7 +75,9 @@ enum Network {
 impl Plan {
     fn draw(random: &mut Random) -> Self {
         // Some die before they have said anything: while they open the store, and repair what the one before left.
-        let lines = if random.next(4) == 0 { 0 } else { random.next(60) };
+        let opening = random.next(4) == 0;
+        let lines = if opening { 0 } else { random.next(60) };
+        let delay = Duration::from_micros(random.next(if opening { 6_000 } else { 30_000 }));
         let how = if random.next(2) == 0 { Ending::Cut } else { Ending::Reset };
         let network = match random.next(10) {
             0 => Network::Unreachable,
@@ -83,7 +85,7 @@ impl Plan {
             2 => Network::Torn(EndAfter { bytes: 400 + random.next(3000), how }),
             _ => Network::Fine,
         };
-        Self { lines, delay: Duration::from_micros(random.next(30_000)), network }
+        Self { lines, delay, network }
     }
 }
 
@@ -125,6 +127,8 @@ struct Client {
     lines: Lines<BufReader<ChildStdout>>,
     opened: bool,
     made: Vec<u64>,
+    /// How many calls had arrived when it was started.
+    arrived: usize,
 }
 
 /// How long a client that has nothing to say is waited for before it is killed all the same.
@@ -159,7 +163,8 @@ impl Bench {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Client { child, lines, opened: false, made: Vec::new() }
+        let arrived = self.seen.arrivals.lock().unwrap().len();
+        Client { child, lines, opened: false, made: Vec::new(), arrived }
     }
 
     /// Notes a fact. Returns whether it was `drained`.
@@ -217,11 +222,11 @@ impl Bench {
     fn count(&mut self, client: &Client) {
         let arrivals = self.seen.arrivals.lock().unwrap();
         let Promises { accepted, confirmed, .. } = &self.promises;
-        let unconfirmed: Vec<&u64> =
-            client.made.iter().filter(|call| !confirmed.contains_key(call)).collect();
-        let storing = unconfirmed.iter().any(|call| !accepted.contains(call));
-        let waiting = unconfirmed.iter().any(|call| accepted.contains(call) && !arrivals.has(**call));
-        let confirming = unconfirmed.iter().any(|call| accepted.contains(call) && arrivals.has(**call));
+        let mut made = client.made.iter().filter(|call| !confirmed.contains_key(call));
+        let storing = made.clone().any(|call| !accepted.contains(call));
+        let waiting = made.any(|call| accepted.contains(call) && !arrivals.has(*call));
+        // Those of clients before are made again.
+        let confirming = arrivals.since(client.arrived).any(|call| !confirmed.contains_key(&call));
         let phases = &mut self.phases;
         phases.opening += usize::from(!client.opened);
         phases.storing += usize::from(storing);
