@@ -52,9 +52,9 @@ mod time;
 pub use driver::from_backoff;
 #[cfg(feature = "tokio")]
 pub use driver::{
-    AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder, Io,
-    ItemStream, MemoryStore, OutboxStore, QueuedCall, StateChange, StoreError, StoreReport, Subscription,
-    TcpConnector,
+    AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder,
+    HubManager, HubManagerBuilder, HubSubscription, Io, ItemStream, MemoryStore, OutboxStore, QueuedCall,
+    StateChange, StoreError, StoreReport, Subscription, TcpConnector,
 };
 #[cfg(feature = "redb")]
 pub use driver::{RedbStore, RedbStoreOptions, WhenCorrupt};

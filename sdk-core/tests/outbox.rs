@@ -236,6 +236,23 @@ fn what_waits_when_there_will_be_no_connection_ends_with_the_reason() {
 }
 
 #[test]
+fn a_call_that_is_made_while_the_connection_closes_waits_for_the_next() {
+    for in_order in [true, false] {
+        let mut bench = Bench::new(queueing());
+        connect(&mut bench);
+        bench.command(Command::Stop);
+        assert_eq!(describe(&bench.command(invoke(1))), "queued");
+        let outputs = match in_order {
+            true => bench.give(Input::Closed(bench.link.unwrap(), Ok(()))),
+            false => bench.pass(5 * SECOND),
+        };
+        assert!(ended(&outputs).is_empty(), "{outputs:?}");
+        assert_eq!(bench.state(), ConnectionState::Disconnected);
+        assert_eq!(sent(&connect(&mut bench)), [1]);
+    }
+}
+
+#[test]
 fn a_call_that_shall_not_wait_fails_at_once() {
     let mut bench = Bench::new(queueing());
     let outputs = bench.command(with(CallKind::Invoke, 1, CallOptions { queue: false, ..options() }));

@@ -329,6 +329,18 @@ fn a_server_that_takes_every_connection_and_drops_it_is_not_called_without_a_pau
         let attempts = attempts_in_a_minute(policy.clone());
         assert!((3..=12).contains(&attempts), "{attempts} attempts with {policy:?}");
     }
+    // Not even if it asks for that.
+    let mut bench = connected(RetryPolicy::default());
+    let began = bench.now;
+    for _ in 0..10 {
+        let retry_after = Some(Duration::ZERO);
+        bench.message(HubMessage::Close(Close { error: None, allow_reconnect: true, retry_after }));
+        if bench.wait.is_some_and(|wait| wait > bench.now) && bench.state() == ConnectionState::Reconnecting {
+            bench.pass_to_deadline();
+        }
+        connect(&mut bench);
+    }
+    assert!(bench.now.since(began) > Duration::from_secs(60), "{:?}", bench.now.since(began));
     // Those that last may be lost any number of times.
     let mut bench = connected(RetryPolicy::signalr());
     for _ in 0..20 {

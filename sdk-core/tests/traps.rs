@@ -11,8 +11,8 @@ use bytes::Bytes;
 use hubwire::client::{Cause, Command, ConnectionState, Event, Input, Output, Reply, RequestFailure};
 use hubwire::protocol::frame::FrameDecoder;
 use hubwire::protocol::{
-    Call, CancelInvocation, Close, Completion, Encoding, HandshakeResponse, HubMessage, Invocation,
-    NegotiateResponse, Negotiated, Outcome, Payload, Redirect, Transport,
+    Call, CancelInvocation, Close, Completion, Encoding, Extensions, Feature, HandshakeResponse, HubMessage,
+    Invocation, NegotiateResponse, Negotiated, Outcome, Payload, Redirect, Transport,
 };
 use support::*;
 
@@ -238,4 +238,23 @@ fn trap_20_a_close_handshake_is_final() {
     let mut bench = stateful();
     let cut = Err(RequestFailure::Network("cut".into()));
     assert_eq!(describe(&bench.give(Input::Closed(bench.link.unwrap(), cut))), "open");
+}
+
+/// Not a trap of the protocol, but one of ours: what we add must neither be seen by others nor break on what they add.
+#[test]
+fn extensions_are_named_in_the_negotiation_and_unknown_ones_ignored() {
+    let NegotiateResponse::Accepted(plain) = negotiated(&Transport::ALL) else { panic!() };
+    let body = String::from_utf8(NegotiateResponse::Accepted(plain.clone()).encode()).unwrap();
+    assert!(!body.contains("hubwire"), "{body}");
+    let extensions = Extensions { version: 1, features: vec![Feature::Dedupe] };
+    let extended = NegotiateResponse::Accepted(Negotiated { extensions: Some(extensions), ..plain });
+    let body = String::from_utf8(extended.encode()).unwrap();
+    assert!(body.contains(r#""hubwire":{"version":1,"features":["dedupe"]}"#), "{body}");
+    assert_eq!(NegotiateResponse::decode(body.as_bytes()).unwrap(), extended);
+    let newer =
+        body.replace(r#""version":1,"features":["#, r#""version":7,"more":{},"features":[1,"telepathy","#);
+    let NegotiateResponse::Accepted(newer) = NegotiateResponse::decode(newer.as_bytes()).unwrap() else {
+        panic!()
+    };
+    assert_eq!(newer.extensions, Some(Extensions { version: 7, features: vec![Feature::Dedupe] }));
 }

@@ -212,5 +212,6 @@ pub(crate) fn accepted(
         token_lifetime_seconds: principal
             .lifetime()
             .filter(|_| version > 0 && options.authentication_refresh),
+        extensions: None,
     })
 }

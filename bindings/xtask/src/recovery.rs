@@ -3,19 +3,17 @@
 use std::path::Path;
 
 use crate::Result;
-use crate::process::{Heartbeat, build_binaries, cargo, executables, program, root, run_and_read};
+use crate::process::{Heartbeat, build_binaries, cargo, executables, program, run_and_read};
 use crate::suites::{JOBS, test_counts};
 use crate::summary::Counts;
 
 pub(crate) fn suite() -> Result<Counts> {
     let mut counts = Counts::default();
-    if root().join("tests/src/bin/reconnect-storm.rs").exists() {
-        let mut build = cargo();
-        // Simulated, so the processor is the only limit.
-        build.args(["build", "--workspace", "--all-features", "--release", "--bin", "reconnect-storm", JOBS]);
-        for storm in executables(build, &["reconnect-storm"])? {
-            counts.add(ran(&storm, "the storm")?);
-        }
+    let mut storm = cargo();
+    // Simulated, so the processor is the only limit.
+    storm.args(["build", "--workspace", "--all-features", "--release", "--bin", "reconnect-storm", JOBS]);
+    for storm in executables(storm, &["reconnect-storm"])? {
+        counts.add(ran(&storm, "the storm")?);
     }
     let mut kills = cargo();
     kills.args(["test", "--workspace", "--all-features", "--test", "kills", JOBS, "--", "--nocapture"]);

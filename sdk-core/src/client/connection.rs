@@ -287,7 +287,7 @@ impl<P: OpaquePayload> Client<P> {
     fn follow(&mut self, decision: Decision, hinted: bool) {
         match (decision, self.retry_context()) {
             (Decision::After(delay), Some(context)) => {
-                let delay = if hinted { delay.min(LONGEST_HINT) } else { self.bounded(delay) };
+                let delay = self.bounded(delay, hinted);
                 self.timers.set(Timer::Retry, self.now + delay);
                 self.phase = Phase::Waiting { asked: None, hinted };
                 self.event(Event::RetryScheduled {
@@ -307,14 +307,16 @@ impl<P: OpaquePayload> Client<P> {
         }
     }
 
-    /// What the policy says, but not so that a server is called without a pause, or against the platform's advice.
-    fn bounded(&mut self, delay: Duration) -> Duration {
+    /// What the policy or the server says, but not so that a server is called without a pause, or, for the policy,
+    /// against the platform's advice.
+    fn bounded(&mut self, delay: Duration, hinted: bool) -> Duration {
+        let delay = if hinted { delay.min(LONGEST_HINT) } else { delay };
         let mut shortest = Duration::ZERO;
         if let Some(doublings) = self.short_lived.checked_sub(2) {
             let pause = PAUSE.saturating_mul(1 << doublings.min(5)).min(LONG_PAUSE);
             shortest = pause / 2 + self.random.up_to(pause / 2);
         }
-        if self.hints.discourage() {
+        if self.hints.discourage() && !hinted {
             shortest = LONG_PAUSE;
         }
         delay.max(shortest)
@@ -815,18 +817,20 @@ impl<P: OpaquePayload> Client<P> {
 
     /// Ends everything at once.
     fn disconnect(&mut self, cause: Cause) {
+        // Its calls have ended by now; those made since then wait for the next start.
+        let was_closing = matches!(self.phase, Phase::Closing { .. });
         self.leave_link();
         self.end_connection();
         self.reconnecting = false;
         self.retrying = None;
         self.established.public_id = None;
-        self.lose_calls(
-            match &cause {
-                Cause::Failed(error) => Some(error),
-                _ => None,
-            },
-            false,
-        );
+        let reason = match &cause {
+            Cause::Failed(error) => Some(error),
+            _ => None,
+        };
+        if !was_closing {
+            self.lose_calls(reason, false);
+        }
         self.change_state(ConnectionState::Disconnected, cause);
     }
 

@@ -61,7 +61,7 @@
 //! client.handle(Time::ZERO, Input::Command(Command::Start))?;
 //! while let output = client.poll() {
 //!     match output {
-//!         Output::Open(_, request) => assert_eq!(request.url, "http://localhost/hubs/chat"),
+//!         Output::Open(_, request) => assert_eq!(request.url, "http://localhost/hubs/chat?hubwire=1"),
 //!         Output::Wait(deadline) => {
 //!             assert!(deadline.is_some());
 //!             break;
@@ -82,6 +82,7 @@ mod joins;
 mod liveness;
 mod metrics;
 mod outbox;
+mod pool;
 mod quality;
 mod random;
 mod replies;
@@ -105,6 +106,7 @@ pub use io::{
 pub use joins::JoinRule;
 pub use metrics::Metrics;
 pub use outbox::{FullPolicy, OutboxConfig, OutboxProgress};
+pub use pool::{CloseReason, HubId, Pool, PoolConfig, PoolEvent, PoolInput, PoolOutput};
 pub use quality::{Grade, Quality};
 pub use retry::{RetryContext, RetryPolicy};
 pub use state::{Cause, ConnectionState};

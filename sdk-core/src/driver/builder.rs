@@ -224,6 +224,11 @@ impl HubConnectionBuilder {
         self
     }
 
+    /// Whether the address may be one of a hub.
+    pub(super) fn check_url(&self) -> Result<(), Error> {
+        check_url(&self.config.url).map_err(|text| Error::new(ErrorKind::Misuse, text))
+    }
+
     /// Makes the connection, not connected yet.
     ///
     /// # Errors

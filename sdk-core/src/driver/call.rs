@@ -78,9 +78,14 @@ impl CallBuilder {
         items: impl Stream<Item = Result<T, E>> + Send + 'static,
     ) -> Self {
         let encoding = self.connection.encoding();
-        let items = items.map(move |item| match item {
-            Ok(item) => Payload::encode(encoding, &item).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+        // For a manager the hub is in use for as long as there is something to upload.
+        let lease = self.connection.lease();
+        let items = items.map(move |item| {
+            let _held = &lease;
+            match item {
+                Ok(item) => Payload::encode(encoding, &item).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            }
         });
         self.uploads.push(items.boxed());
         self

@@ -12,6 +12,7 @@ use super::builder::HubConnectionBuilder;
 use super::call::CallBuilder;
 use super::event::ConnectionEvent;
 use super::handlers::{AsyncHandler, Entry, Handler, Handlers, Subscription};
+use super::manager::Lease;
 use super::queued::QueuedCall;
 use super::store::StoreReport;
 use super::stream::ItemStream;
@@ -40,6 +41,8 @@ use crate::{Error, ErrorKind};
 #[derive(Clone)]
 pub struct HubConnection {
     shared: Arc<Shared>,
+    /// Tells a manager that this handle is gone.
+    lease: Option<Arc<Lease>>,
 }
 
 struct Shared {
@@ -81,7 +84,8 @@ impl HubConnection {
         let next_id = Arc::new(AtomicU64::new(0));
         let driver = driver.run(request_queue, control_queue, next_id.clone());
         runtime.spawn(driver);
-        Self { shared: Arc::new(Shared { requests, control, handlers, status, encoding, next_id }) }
+        let shared = Shared { requests, control, handlers, status, encoding, next_id };
+        Self { shared: Arc::new(shared), lease: None }
     }
 
     /// Connects, and keeps trying as the [retry policy](super::HubConnectionBuilder::retry) says: with the default one
@@ -289,6 +293,44 @@ impl HubConnection {
     pub(super) fn control(&self, control: Control) {
         // Without a driver there is nothing left to control.
         let _ = self.shared.control.send(control);
+    }
+}
+
+/// For the manager.
+impl HubConnection {
+    /// A handle that shows the manager that it is held.
+    pub(super) fn leased(&self, lease: Arc<Lease>) -> Self {
+        Self { shared: self.shared.clone(), lease: Some(lease) }
+    }
+
+    pub(super) fn lease(&self) -> Option<Arc<Lease>> {
+        self.lease.clone()
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.shared.status.clone()
+    }
+
+    /// Whether there are handlers for messages.
+    pub(super) fn is_listening(&self) -> bool {
+        self.shared.handlers.is_listening()
+    }
+
+    /// As [`start`](Self::start), without keeping the connection alive meanwhile.
+    pub(super) fn start_detached(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let requests = self.shared.requests.clone();
+        async move {
+            let (reply, answer) = oneshot::channel();
+            requests.send(Request::Start(reply)).await.map_err(|_| driver_gone())?;
+            answer.await.unwrap_or_else(|_| Err(driver_gone()))
+        }
+    }
+
+    /// As [`stop`](Self::stop), begun when this returns. What it returns is closed when it is done.
+    pub(super) fn begin_stop(&self) -> oneshot::Receiver<()> {
+        let (reply, answer) = oneshot::channel();
+        self.control(Control::Stop(reply));
+        answer
     }
 }
 

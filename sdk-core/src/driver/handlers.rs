@@ -214,6 +214,10 @@ impl Handlers {
         entries.map(|entries| entries.iter().map(|(_, entry)| entry.clone()).collect()).unwrap_or_default()
     }
 
+    pub(super) fn is_listening(&self) -> bool {
+        !self.table().methods.is_empty()
+    }
+
     pub(super) fn event_handlers(&self) -> Vec<EventHandler> {
         self.table().events.iter().map(|(_, handler)| handler.clone()).collect()
     }

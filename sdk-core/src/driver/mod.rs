@@ -10,6 +10,7 @@ mod call;
 mod connection;
 mod event;
 mod handlers;
+mod manager;
 mod queued;
 mod store;
 mod stream;
@@ -23,6 +24,7 @@ pub use call::CallBuilder;
 pub use connection::{HubConnection, StateChange};
 pub use event::ConnectionEvent;
 pub use handlers::{AsyncHandler, Handler, Subscription};
+pub use manager::{HubManager, HubManagerBuilder, HubSubscription};
 pub use queued::QueuedCall;
 pub use store::{MemoryStore, OutboxStore, StoreError, StoreReport};
 #[cfg(feature = "redb")]

@@ -32,7 +32,8 @@ pub use message::{
     StreamInvocation, StreamItem,
 };
 pub use negotiate::{
-    AvailableTransport, NegotiateResponse, Negotiated, Redirect, TransferFormat, TransferFormats, Transport,
+    AvailableTransport, Extensions, Feature, NegotiateResponse, Negotiated, Redirect, TransferFormat,
+    TransferFormats, Transport,
 };
 #[cfg(feature = "codec")]
 pub use payload::{ArgumentsDecoder, Payload, PayloadError};

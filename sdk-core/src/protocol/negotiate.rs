@@ -102,6 +102,50 @@ pub struct Negotiated {
     pub stateful_reconnect: bool,
     /// How long the access token is valid, in seconds, where the server supports refreshing it in place.
     pub token_lifetime_seconds: Option<u64>,
+    /// What the server can besides SignalR, if it is a Hubwire server.
+    pub extensions: Option<Extensions>,
+}
+
+/// What a Hubwire server can besides SignalR: the property `hubwire` of a negotiate response. Clients use it only if
+/// they announced themselves with `hubwire=1` in their query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// The version of the extensions; 1.
+    pub version: u32,
+    /// What it can, without what this crate does not know.
+    pub features: Vec<Feature>,
+}
+
+impl Extensions {
+    /// Whether the server can that.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+}
+
+/// One thing that a Hubwire server can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Feature {
+    /// A call with the header `hubwire-id` runs once, however often it comes; repetitions get the completion of the
+    /// first.
+    Dedupe,
+}
+
+impl Feature {
+    const ALL: [Self; 1] = [Self::Dedupe];
+
+    /// The name in a negotiate response.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dedupe => "dedupe",
+        }
+    }
+
+    /// The feature of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|feature| feature.name() == name)
+    }
 }
 
 impl Negotiated {
@@ -129,8 +173,8 @@ mod codec {
 
     use super::super::json::object;
     use super::{
-        AvailableTransport, NegotiateResponse, Negotiated, ProtocolError, Redirect, TransferFormats,
-        Transport,
+        AvailableTransport, Extensions, Feature, NegotiateResponse, Negotiated, ProtocolError, Redirect,
+        TransferFormats, Transport,
     };
 
     impl NegotiateResponse {
@@ -157,6 +201,13 @@ mod codec {
                 use_stateful_reconnect: bool,
                 #[serde(skip_serializing_if = "Option::is_none")]
                 token_lifetime_seconds: Option<u64>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                hubwire: Option<Hubwire>,
+            }
+            #[derive(Serialize)]
+            struct Hubwire {
+                version: u32,
+                features: Vec<&'static str>,
             }
             #[derive(Serialize)]
             #[serde(rename_all = "camelCase")]
@@ -187,6 +238,10 @@ mod codec {
                     available_transports: negotiated.transports.iter().map(Entry::from).collect(),
                     use_stateful_reconnect: negotiated.stateful_reconnect,
                     token_lifetime_seconds: negotiated.token_lifetime_seconds,
+                    hubwire: negotiated.extensions.as_ref().map(|extensions| Hubwire {
+                        version: extensions.version,
+                        features: extensions.features.iter().map(|feature| feature.name()).collect(),
+                    }),
                 }),
             };
             impl From<&AvailableTransport> for Entry {
@@ -242,7 +297,22 @@ mod codec {
                 .field("useStatefulReconnect", "a boolean", Value::as_bool)?
                 .unwrap_or(false),
             token_lifetime_seconds: response.field("tokenLifetimeSeconds", "a number", Value::as_u64)?,
+            extensions: response.field("hubwire", "an object", Value::as_object)?.map(decode_extensions),
         }))
+    }
+
+    /// Without what is not as expected: other servers may have a property of that name.
+    fn decode_extensions(object: &serde_json::Map<String, Value>) -> Extensions {
+        let version = object.get("version").and_then(Value::as_u64);
+        let features = object.get("features").and_then(Value::as_array);
+        Extensions {
+            version: version.and_then(|version| u32::try_from(version).ok()).unwrap_or(0),
+            features: features
+                .into_iter()
+                .flatten()
+                .filter_map(|name| Feature::from_name(name.as_str()?))
+                .collect(),
+        }
     }
 
     /// `None` for a transport that this crate does not know: servers may offer more.

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::faults::{Ending, Lane};
-use super::random::Random;
+use crate::random::Random;
 
 /// How many bytes one direction of one connection holds at most. A reader that waits stops the sender, as TCP does.
 pub const BUFFER: usize = 256 * 1024;

@@ -23,7 +23,6 @@ mod command;
 mod connection;
 mod faults;
 mod lane;
-mod random;
 
 use std::fmt;
 use std::io;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e2e::proxy::{Accept, EndAfter, Ending, Faults, Lane, Proxy};
+use e2e::random::Random;
 use hubwire_server::testing::TestServer;
 use hubwire_server::{Context, Hub, HubError, Server, State};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -18,16 +19,6 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use ledger::{Arrivals, Promises, Verdict, judge};
-
-/// A generator that is good enough to choose when to kill, and the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
 
 struct Seen {
     arrivals: Mutex<Arrivals>,
@@ -43,7 +34,7 @@ async fn record(ctx: Context, State(seen): State<Arc<Seen>>, call: u64) -> Resul
     seen.arrivals.lock().unwrap().called(ctx.connection_id(), call);
     let late = {
         let mut random = seen.random.lock().unwrap();
-        (random.next(6) == 0).then(|| Duration::from_micros(random.next(15_000)))
+        (random.below(6) == 0).then(|| Duration::from_micros(random.below(15_000)))
     };
     // A server that is late: kills are to fall between the arrival of a call and its completion.
     if let Some(late) = late {
@@ -75,14 +66,14 @@ enum Network {
 impl Plan {
     fn draw(random: &mut Random) -> Self {
         // Some die before they have said anything: while they open the store, and repair what the one before left.
-        let opening = random.next(4) == 0;
-        let lines = if opening { 0 } else { random.next(60) };
-        let delay = Duration::from_micros(random.next(if opening { 6_000 } else { 30_000 }));
-        let how = if random.next(2) == 0 { Ending::Cut } else { Ending::Reset };
-        let network = match random.next(10) {
+        let opening = random.below(4) == 0;
+        let lines = if opening { 0 } else { random.below(60) };
+        let delay = Duration::from_micros(random.below(if opening { 6_000 } else { 30_000 }));
+        let how = if random.below(2) == 0 { Ending::Cut } else { Ending::Reset };
+        let network = match random.below(10) {
             0 => Network::Unreachable,
             1 => Network::Reset,
-            2 => Network::Torn(EndAfter { bytes: 400 + random.next(3000), how }),
+            2 => Network::Torn(EndAfter { bytes: 400 + random.below(3000), how }),
             _ => Network::Fine,
         };
         Self { lines, delay, network }
@@ -136,7 +127,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 
 impl Bench {
     async fn new(seed: u64, options: &'static [&'static str]) -> Self {
-        let seen = Arc::new(Seen { arrivals: Mutex::default(), random: Mutex::new(Random(seed)) });
+        let seen = Arc::new(Seen { arrivals: Mutex::default(), random: Mutex::new(Random::new(seed, 0)) });
         let hub = Hub::builder()
             .state(seen.clone())
             .on_connected(connected)
@@ -252,7 +243,7 @@ impl Bench {
     }
 
     async fn run(&mut self, cycles: usize, seed: u64) -> Verdict {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed, 0);
         for _ in 0..cycles {
             let plan = Plan::draw(&mut random);
             self.cycle(plan).await;

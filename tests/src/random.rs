@@ -2,16 +2,18 @@
 
 /// SplitMix64: one addition and three mixing steps, and a good start from any seed.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// A sequence of its own for each `stream` of a seed.
-    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+    pub fn new(seed: u64, stream: u64) -> Self {
         let mixed = Self(seed).next() ^ stream;
         Self(Self(mixed).next())
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next of the sequence.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,7 +22,7 @@ impl Random {
     }
 
     /// From 0 to `end`, without `end`; 0 when that is 0.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         // The upper half of the product: unbiased enough for cuts and delays, and no division.
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
