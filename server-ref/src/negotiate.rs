@@ -162,18 +162,16 @@ pub(crate) fn random_id() -> Result<String, getrandom::Error> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The version of the negotiation a client asks for.
-pub(crate) fn requested_version(query: &[(String, String)]) -> Result<u8, NegotiateResponse> {
+/// The version of the negotiation a client asks for; else why it is refused.
+pub(crate) fn requested_version(query: &[(String, String)]) -> Result<u8, String> {
     let version = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("negotiateVersion"));
     let Some((_, version)) = version else { return Ok(0) };
     match version.trim().parse::<i64>() {
-        Ok(version) if version < 0 => Err(NegotiateResponse::Refused(format!(
+        Ok(version) if version < 0 => Err(format!(
             "The client requested version '{version}', but the server does not support this version."
-        ))),
+        )),
         Ok(version) => Ok(u8::from(version >= 1)),
-        Err(_) => {
-            Err(NegotiateResponse::Refused("The client requested a non-integer protocol version.".into()))
-        }
+        Err(_) => Err("The client requested a non-integer protocol version.".into()),
     }
 }
 

@@ -144,7 +144,7 @@ fn authorize(
 
 fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &QueryPairs) -> Response {
     let response = match negotiate::requested_version(query) {
-        Err(refused) => refused,
+        Err(text) => NegotiateResponse::Refused(text),
         Ok(version) => {
             let (Ok(id), Ok(secret)) = (negotiate::random_id(), negotiate::random_id()) else {
                 return text(StatusCode::INTERNAL_SERVER_ERROR, "");

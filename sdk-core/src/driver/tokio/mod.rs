@@ -692,6 +692,7 @@ impl Driver {
                 self.notify(ConnectionEvent::TokenRefreshed(result));
             }
             Event::RetryScheduled { previous_retry_count, delay, reason } => {
+                self.http.forget_connections();
                 tracing::warn!(previous_retry_count, ?delay, %reason, "not connected; will try again");
                 self.notify(ConnectionEvent::RetryScheduled { previous_retry_count, delay, reason });
             }
