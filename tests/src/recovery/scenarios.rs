@@ -24,7 +24,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The defaults of the client.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-const POLL_TIMEOUT: Duration = Duration::from_secs(100);
 /// However long something fails here, nobody tries more often: full jitter from 1 s on takes a minute for ten tries.
 const TRIES: u64 = 10;
 /// What fails more than once.
@@ -44,14 +43,12 @@ pub struct Scenario {
     /// How often the client tries to connect again: fewer would show that the failure did not hit, more that it does not
     /// spare the server.
     pub tries: RangeInclusive<u64>,
-    /// Takes so long that it runs only when it is named.
-    pub slow: bool,
     run: fn(Stage) -> BoxFuture<'static, Result<Outcome>>,
 }
 
 impl Scenario {
     const fn new(name: &'static str, run: fn(Stage) -> BoxFuture<'static, Result<Outcome>>) -> Self {
-        Self { name, limit: LIMIT, note: None, tries: 1..=TRIES, slow: false, run }
+        Self { name, limit: LIMIT, note: None, tries: 1..=TRIES, run }
     }
 
     const fn within(mut self, limit: Duration, note: &'static str) -> Self {
@@ -121,7 +118,9 @@ pub fn all() -> Vec<Scenario> {
     vec![
         new("connection cut, WebSockets", |stage| cut(stage, Transport::WebSockets).boxed()),
         new("connection cut, Server-Sent Events", |stage| cut(stage, Transport::ServerSentEvents).boxed()),
-        new("connection cut, long polling", |stage| cut(stage, Transport::LongPolling).boxed()),
+        // A cut between two requests is none: the next one makes a connection of its own.
+        new("connection cut, long polling", |stage| cut(stage, Transport::LongPolling).boxed())
+            .tries(0..=TRIES),
         new("connection reset", |stage| reset(stage).boxed()),
         new("cut, with stateful reconnect", |stage| stateful(stage).boxed()).tries(NONE),
         new("server killed, restarted at once", |stage| killed(stage, seconds(0)).boxed()),
@@ -135,13 +134,10 @@ pub fn all() -> Vec<Scenario> {
         new("the same, a hint after 1 s", |stage| {
             half_open(stage, Transport::ALL, Some(Hint::Online)).boxed()
         }),
-        Scenario {
-            slow: true,
-            ..new("half-open for ever, long polling", |stage| {
-                half_open(stage, [Transport::LongPolling], None).boxed()
-            })
-            .within(POLL_TIMEOUT.saturating_add(LIMIT), "noticed by the timeout of a poll, 100 s")
-        },
+        new("half-open for ever, long polling", |stage| {
+            half_open(stage, [Transport::LongPolling], None).boxed()
+        })
+        .within(REQUEST_TIMEOUT.saturating_add(LIMIT), "noticed by the timeout of a request, 30 s"),
         new("everything silent for 20 s", |stage| silent(stage, seconds(20)).boxed()).tries(NONE),
         new("everything silent for 35 s", |stage| silent(stage, seconds(35)).boxed()),
         new("503 for 10 s", |stage| unavailable(stage, "503 Service Unavailable").boxed()).tries(AGAIN),
