@@ -11,7 +11,8 @@ use hubwire::client::{
     Sequence, StoreOp, StoredCall, UploadId,
 };
 use hubwire::protocol::{
-    Completion, HandshakeResponse, HubMessage, Invocation, NegotiateResponse, Negotiated, Outcome, Transport,
+    Close, Completion, HandshakeResponse, HubMessage, Invocation, NegotiateResponse, Negotiated, Outcome,
+    Transport,
 };
 use hubwire::{Error, ErrorKind, Time};
 use support::*;
@@ -799,5 +800,55 @@ mod named {
         }
         lose(&mut bench);
         assert_eq!(sent(&connect(&mut bench, Some("e"))), [1], "but what comes back is");
+    }
+}
+
+#[test]
+fn a_call_that_makes_the_server_close_does_not_keep_the_others_from_getting_through() {
+    let mut bench = Bench::new(queueing());
+    connect(&mut bench);
+    let repeated = |number| with(CallKind::Invoke, number, CallOptions { idempotent: true, ..options() });
+    let all: Vec<_> = (1..=6).flat_map(|number| bench.command(repeated(number))).collect();
+    assert_eq!(sent(&all), [1, 2, 3, 4, 5, 6]);
+    // Number 3 is too large for the server, which says so whenever it comes.
+    let too_large = || {
+        let error = Some("too large".into());
+        HubMessage::Close(Close { error, allow_reconnect: true, ..Close::default() })
+    };
+    let mut done = Vec::new();
+    let mut closes = 1;
+    bench.pass(10 * SECOND);
+    bench.message(too_large());
+    for _ in 0..20 {
+        bench.pass(40 * SECOND);
+        let mut outputs = connect(&mut bench);
+        // Alone, each of them.
+        while let [number] = sent(&outputs)[..] {
+            if number == 3 {
+                closes += 1;
+                bench.pass(10 * SECOND);
+                outputs = bench.message(too_large());
+            } else {
+                let id = wire_id(&outputs, number);
+                outputs = complete(&mut bench, &id);
+            }
+            done.extend(ended(&outputs));
+        }
+        assert!(sent(&outputs).len() <= 1, "{outputs:?}");
+    }
+    done.sort_unstable();
+    let unknown = Some(ErrorKind::OutcomeUnknown);
+    assert_eq!(done, [(1, None), (2, None), (3, unknown), (4, None), (5, None), (6, None)]);
+    assert_eq!(closes, 1 + 3);
+    // With it gone, calls go side by side again.
+    bench.pass(10 * SECOND);
+    let more: Vec<_> = (7..=9).flat_map(|number| bench.command(repeated(number))).collect();
+    assert_eq!(sent(&more), [7, 8, 9]);
+    // A network that fails is nobody's fault.
+    for _ in 0..10 {
+        bench.pass(10 * SECOND);
+        assert!(ended(&lose(&mut bench)).is_empty());
+        bench.pass(40 * SECOND);
+        assert_eq!(sent(&connect(&mut bench)), [7, 8, 9]);
     }
 }

@@ -28,6 +28,8 @@ const CONNECTION_CLOSED: &str = "Invocation canceled due to the underlying conne
 const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
 /// How a server recognises a call: `CLIENT/NUMBER`.
 const ID_HEADER: ByteString = ByteString::from_static("hubwire-id");
+/// How often a call may be the only one in flight when the server ends the connection.
+const CULPRIT: u8 = 3;
 /// How long to wait before a store is asked again to forget what has ended.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,7 @@ impl<P: OpaquePayload> Client<P> {
             deadline: timeout.map(after),
             waited: false,
             named_for: None,
+            suspected: 0,
             maybe_sent: false,
             target,
             arguments,
@@ -182,11 +185,37 @@ impl<P: OpaquePayload> Client<P> {
             && self.wants_calls()
             && self.calls.len() < self.config.max_pending_calls
             && let Some(first) = self.outbox.first()
-            && (!first.waited || self.calls.queued() < self.config.outbox.window.max(1))
+            && (!first.waited || self.calls.queued() < self.window(first.maybe_sent))
         {
             let Some(departure) = self.outbox.take_next(self.established.epoch.as_ref()) else { return };
             self.unwatch(departure.entry.call, departure.entry.earliest_deadline());
             self.transmit(departure);
+        }
+    }
+
+    /// How many calls that waited may be in flight.
+    fn window(&self, maybe_sent: bool) -> usize {
+        if self.isolating && maybe_sent { 1 } else { self.config.outbox.window.max(1) }
+    }
+
+    /// The connection is lost. If the server has ended it, one of the calls that will be made again may be the reason: a
+    /// message that is too large for it, for one. That call must not keep the others from getting through, so they are
+    /// made again one at a time, and it ends when that has happened with it alone a few times.
+    pub(super) fn find_culprit(&mut self, lost: &Error) {
+        if !matches!(lost.kind(), ErrorKind::Refused | ErrorKind::Protocol | ErrorKind::Overflow) {
+            return;
+        }
+        match self.outbox.in_flight() {
+            0 => self.isolating = false,
+            1 => {
+                self.isolating = true;
+                if let Some(removed) = self.outbox.suspect(CULPRIT) {
+                    let text =
+                        format!("The server ended the connection {CULPRIT} times over this call: {lost}");
+                    self.end_queued(removed, Error::new(ErrorKind::OutcomeUnknown, text));
+                }
+            }
+            _ => self.isolating = true,
         }
     }
 
@@ -271,6 +300,8 @@ impl<P: OpaquePayload> Client<P> {
                 if let (Some(join), Ok(_)) = (pending.join, &result) {
                     self.joins.record(join);
                 }
+                // Nothing is in flight any more that was made again.
+                self.isolating &= self.outbox.first().is_some_and(|first| first.maybe_sent);
                 match pending.kept.and_then(|place| self.outbox.finish(place)) {
                     Some(removed) => self.end(removed, result),
                     None => self.event(Event::Completed { call, result }),

@@ -249,6 +249,7 @@ impl<P: OpaquePayload> Client<P> {
         }
         self.leave_link();
         self.end_connection();
+        self.find_culprit(&lost);
         self.lose_calls(Some(&lost), true);
         self.reconnecting = true;
         self.change_state(ConnectionState::Reconnecting, cause);

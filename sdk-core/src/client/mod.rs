@@ -35,6 +35,10 @@
 //! server that remembers nothing any more, since it was restarted, ends with `OutcomeUnknown` unless it is idempotent
 //! or durable.
 //!
+//! A call that would be made again and makes the server end the connection each time (it is too large for it, say) does
+//! not keep the others from getting through: calls are made again one at a time then, and one over which the server has
+//! ended the connection three times ends with `OutcomeUnknown`.
+//!
 //! A Hubwire server that goes down says when each client is to come back.
 //!
 //! Where no further connection is made (on [`Command::Stop`], when the policy gives up, when the server says that the
@@ -159,6 +163,8 @@ pub struct Client<P> {
     deadlines: Deadlines,
     outbox: Outbox<P>,
     joins: Joins<P>,
+    /// What may have made the server end the connection is made again one at a time.
+    isolating: bool,
     /// The name of the store.
     store_id: String,
     replies: Replies,
@@ -198,6 +204,7 @@ impl<P: OpaquePayload> Client<P> {
             deadlines: Deadlines::new(),
             outbox: Outbox::default(),
             joins: Joins::default(),
+            isolating: false,
             store_id: String::new(),
             random: Random::new(seed),
             hints: Hints::default(),

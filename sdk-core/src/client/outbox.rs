@@ -98,6 +98,8 @@ pub(super) struct Entry<P> {
     pub(super) waited: bool,
     /// It was sent with a name to a server that recognises it, and remembers what has this name.
     pub(super) named_for: Option<ByteString>,
+    /// How often the server ended the connection while this call alone was in flight.
+    pub(super) suspected: u8,
     /// It may have reached the server: it was in flight on a connection that was lost, or comes from a store.
     pub(super) maybe_sent: bool,
 }
@@ -275,6 +277,7 @@ impl<P: OpaquePayload> Outbox<P> {
                 deadline: None,
                 waited: true,
                 named_for: None,
+                suspected: 0,
                 maybe_sent: true,
             };
             let place = (Reverse(entry.priority), sequence.0);
@@ -484,6 +487,20 @@ impl<P: OpaquePayload> Outbox<P> {
     /// A call in flight was completed, or taken back.
     pub(super) fn finish(&mut self, place: Place) -> Option<Removed<P>> {
         self.remove(place)
+    }
+
+    /// How many calls are in flight and kept.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// The server has ended the connection while this one call was in flight. Returns it when it has done so `limit`
+    /// times.
+    pub(super) fn suspect(&mut self, limit: u8) -> Option<Removed<P>> {
+        let (place, slot) = self.in_flight.iter_mut().next()?;
+        slot.entry.suspected = slot.entry.suspected.saturating_add(1);
+        let place = *place;
+        if slot.entry.suspected < limit { None } else { self.remove(place) }
     }
 
     /// The connection is lost: what was in flight is to be sent again, before what came after it. Returns those calls.
