@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytestring::ByteString;
 use hubwire::Time;
-use hubwire::protocol::{AvailableTransport, NegotiateResponse, Negotiated, Transport};
+use hubwire::protocol::{AvailableTransport, Extensions, Feature, NegotiateResponse, Negotiated, Transport};
 use parking_lot::Mutex;
 
 use crate::Principal;
@@ -162,18 +162,16 @@ pub(crate) fn random_id() -> Result<String, getrandom::Error> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The version of the negotiation a client asks for.
-pub(crate) fn requested_version(query: &[(String, String)]) -> Result<u8, NegotiateResponse> {
+/// The version of the negotiation a client asks for; an error is the text for the client.
+pub(crate) fn requested_version(query: &[(String, String)]) -> Result<u8, String> {
     let version = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("negotiateVersion"));
     let Some((_, version)) = version else { return Ok(0) };
     match version.trim().parse::<i64>() {
-        Ok(version) if version < 0 => Err(NegotiateResponse::Refused(format!(
+        Ok(version) if version < 0 => Err(format!(
             "The client requested version '{version}', but the server does not support this version."
-        ))),
+        )),
         Ok(version) => Ok(u8::from(version >= 1)),
-        Err(_) => {
-            Err(NegotiateResponse::Refused("The client requested a non-integer protocol version.".into()))
-        }
+        Err(_) => Err("The client requested a non-integer protocol version.".into()),
     }
 }
 
@@ -190,6 +188,16 @@ pub(crate) fn grants_stateful_reconnect(
         && asked.is_some_and(|(_, value)| value.trim().eq_ignore_ascii_case("true"))
 }
 
+/// Whether the client says that it reads what only Hubwire servers send.
+pub(crate) fn is_announced(query: &[(String, String)]) -> bool {
+    query.iter().any(|(name, value)| name.eq_ignore_ascii_case("hubwire") && value == "1")
+}
+
+/// What the hub can besides SignalR.
+fn extensions(options: &HubOptions) -> Extensions {
+    Extensions { version: 1, features: options.dedupe.map(|_| Feature::Dedupe).into_iter().collect() }
+}
+
 /// The answer to a negotiation: what the hub can be reached with, in the order of preference.
 pub(crate) fn accepted(
     version: u8,
@@ -198,6 +206,7 @@ pub(crate) fn accepted(
     stateful_reconnect: bool,
     principal: &Principal,
     options: &HubOptions,
+    announced: bool,
 ) -> NegotiateResponse {
     let offered = Transport::ALL.into_iter().filter(|transport| options.transports.contains(transport));
     NegotiateResponse::Accepted(Negotiated {
@@ -212,6 +221,6 @@ pub(crate) fn accepted(
         token_lifetime_seconds: principal
             .lifetime()
             .filter(|_| version > 0 && options.authentication_refresh),
-        extensions: None,
+        extensions: announced.then(|| extensions(options)),
     })
 }

@@ -144,7 +144,7 @@ fn authorize(
 
 fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &QueryPairs) -> Response {
     let response = match negotiate::requested_version(query) {
-        Err(refused) => refused,
+        Err(text) => NegotiateResponse::Refused(text),
         Ok(version) => {
             let (Ok(id), Ok(secret)) = (negotiate::random_id(), negotiate::random_id()) else {
                 return text(StatusCode::INTERNAL_SERVER_ERROR, "");
@@ -156,7 +156,8 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             if !hub.tokens.prepare(now, token, &id, principal.user_id(), stateful, &shared.settings) {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Too many negotiated connections.");
             }
-            negotiate::accepted(version, id, secret, stateful, principal, options)
+            let announced = negotiate::is_announced(query);
+            negotiate::accepted(version, id, secret, stateful, principal, options, announced)
         }
     };
     json(&response)
