@@ -128,6 +128,14 @@ impl Deduper {
 
     /// It is the turn of a call.
     pub(crate) fn claim(self: &Arc<Self>, key: Key) -> Claim {
+        let claim = self.begin(key);
+        if matches!(claim, Claim::Wait(_) | Claim::Done(_)) {
+            self.duplicates.fetch_add(1, Ordering::Relaxed);
+        }
+        claim
+    }
+
+    fn begin(self: &Arc<Self>, key: Key) -> Claim {
         let mut inner = self.inner.lock();
         let mut token = None;
         let running = || {
@@ -147,25 +155,20 @@ impl Deduper {
                 Claim::Wait(Waiter { outcome, cancellation: running.cancellation.clone() })
             }
             Begin::Done(outcome) => Claim::Done(outcome),
-            Begin::Full => return Claim::Full,
+            Begin::Full => Claim::Full,
         };
-        match claim {
-            Claim::Run(_) if !inner.swept => {
-                inner.swept = true;
-                drop(inner);
-                self.sweep();
-            }
-            Claim::Wait(_) | Claim::Done(_) => {
-                self.duplicates.fetch_add(1, Ordering::Relaxed);
-            }
-            Claim::Run(_) | Claim::Full => {}
+        let begin_sweep = matches!(claim, Claim::Run(_)) && !inner.swept;
+        inner.swept |= begin_sweep;
+        drop(inner);
+        if begin_sweep {
+            self.sweep();
         }
         claim
     }
 
     /// The caller took the call back before it was its turn.
     pub(crate) fn withdraw(self: &Arc<Self>, key: Key, outcome: Outcome<Payload>) {
-        match self.claim(key) {
+        match self.begin(key) {
             Claim::Run(ticket) => ticket.finish(&outcome),
             // It is the same call, wherever it runs.
             Claim::Wait(waiter) => waiter.cancellation.cancel(),

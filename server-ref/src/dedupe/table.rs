@@ -22,8 +22,15 @@ pub(crate) struct Table<P, R> {
 #[derive(Debug)]
 enum Entry<P, R> {
     Running(R),
-    Done(Outcome<P>),
+    Done {
+        outcome: Outcome<P>,
+        /// How much of the limit it takes.
+        bytes: usize,
+    },
 }
+
+/// What repetitions get in place of a result that the limits do not allow to remember.
+const TOO_LARGE: &str = "The result of the call was too large to be remembered.";
 
 /// What to do with a call.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +56,7 @@ impl<P: OpaquePayload, R> Table<P, R> {
         if self.entries.contains_key(key) {
             return match self.entries.get_mut(key) {
                 Some(Entry::Running(running)) => Begin::Running(running),
-                Some(Entry::Done(outcome)) => Begin::Done(outcome.clone()),
+                Some(Entry::Done { outcome, .. }) => Begin::Done(outcome.clone()),
                 None => Begin::Full,
             };
         }
@@ -66,18 +73,18 @@ impl<P: OpaquePayload, R> Table<P, R> {
     pub(crate) fn finish(&mut self, now: Time, key: &Key, outcome: Outcome<P>) -> Option<R> {
         self.purge(now);
         let entry = self.entries.get_mut(key).filter(|entry| matches!(entry, Entry::Running(_)))?;
-        let outcome = match size(&outcome) <= self.limits.max_bytes {
-            true => outcome,
+        let (outcome, bytes) = match size(&outcome) {
+            bytes if bytes <= self.limits.max_bytes => (outcome, bytes),
             // It must not run again, so at least that is remembered.
-            false => Outcome::Error("The result of the call was too large to be remembered.".into()),
+            _ => (Outcome::Error(TOO_LARGE.into()), 0),
         };
-        self.bytes += size(&outcome);
-        let before = std::mem::replace(entry, Entry::Done(outcome));
+        self.bytes += bytes;
+        let before = std::mem::replace(entry, Entry::Done { outcome, bytes });
         self.done.push_back((now + self.limits.window, key.clone()));
         while self.bytes > self.limits.max_bytes && self.evict() {}
         match before {
             Entry::Running(running) => Some(running),
-            Entry::Done(_) => None,
+            Entry::Done { .. } => None,
         }
     }
 
@@ -85,7 +92,7 @@ impl<P: OpaquePayload, R> Table<P, R> {
     pub(crate) fn running(&self, key: &Key) -> Option<&R> {
         match self.entries.get(key)? {
             Entry::Running(running) => Some(running),
-            Entry::Done(_) => None,
+            Entry::Done { .. } => None,
         }
     }
 
@@ -109,8 +116,8 @@ impl<P: OpaquePayload, R> Table<P, R> {
     }
 
     fn forget(&mut self, key: &Key) {
-        if let Some(Entry::Done(outcome)) = self.entries.remove(key) {
-            self.bytes -= size(&outcome);
+        if let Some(Entry::Done { bytes, .. }) = self.entries.remove(key) {
+            self.bytes -= bytes;
         }
     }
 
