@@ -116,6 +116,9 @@ pub(crate) enum Claim {
 /// How often the memory of a hub is looked at where nobody calls, in parts of the window.
 const SWEEPS: u32 = 4;
 
+/// Nothing is looked at more often, however short the window is.
+const PAUSE: Duration = Duration::from_secs(1);
+
 impl Deduper {
     pub(crate) fn new(limits: Dedupe, clock: Clock) -> Arc<Self> {
         let inner = Mutex::new(Inner { table: Table::new(limits), swept: false });
@@ -148,8 +151,10 @@ impl Deduper {
                 Claim::Run(Ticket { deduper: self.clone(), key: Some(key), cancellation })
             }
             Begin::Running(running) => {
-                // A client that comes again and again leaves nothing behind.
-                running.waiting.retain(|waiting| !waiting.is_closed());
+                // A client that comes again and again leaves little behind.
+                if running.waiting.len() == running.waiting.capacity() {
+                    running.waiting.retain(|waiting| !waiting.is_closed());
+                }
                 let (sender, outcome) = oneshot::channel();
                 running.waiting.push(sender);
                 Claim::Wait(Waiter { outcome, cancellation: running.cancellation.clone() })
@@ -192,7 +197,7 @@ impl Deduper {
 
     /// Forgets in time what nobody asks for. One task, while there is anything, and it sleeps most of the time.
     fn sweep(self: &Arc<Self>) {
-        let pause = (self.limits.window / SWEEPS).max(Duration::from_secs(1));
+        let pause = (self.limits.window / SWEEPS).max(PAUSE);
         let deduper = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {
@@ -262,7 +267,7 @@ impl Ticket {
 
     /// How long the method may go on without a connection.
     pub(crate) fn patience(&self) -> Duration {
-        self.deduper.limits.window
+        self.deduper.limits.window.max(PAUSE)
     }
 
     /// Nobody came back for a long time: asks the method to end, unless somebody waits for it.

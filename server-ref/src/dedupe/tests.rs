@@ -229,11 +229,11 @@ async fn only_what_nobody_waits_for_is_abandoned() {
     ticket.abandon();
     assert!(!ticket.cancellation().is_cancelled());
     drop(waiter);
-    for _ in 0..3 {
+    for _ in 0..100 {
         assert!(matches!(deduper.claim(key(1)), Claim::Wait(_)));
     }
     let entry = |deduper: &Deduper| deduper.inner.lock().table.running(&key(1)).unwrap().waiting.len();
-    assert_eq!(entry(&deduper), 1, "those that left are forgotten");
+    assert!(entry(&deduper) <= 4, "those that left are forgotten");
     ticket.abandon();
     assert!(ticket.cancellation().is_cancelled());
 }
