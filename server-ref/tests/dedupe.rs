@@ -738,6 +738,29 @@ async fn a_method_that_nobody_asks_for_is_told_to_end_after_the_window() {
     assert!(text.ends_with("HubException: canceled in run 1"), "{text}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn without_a_window_only_running_calls_are_shared() {
+    let Bench { signals, mut events, server } =
+        bench_with(limits(|dedupe| dedupe.window = Duration::ZERO), 1);
+    let handle = server.handle();
+    let mut first = Peer::connect(&handle, Encoding::Json).await;
+    first.send("1", "c/1", "UntilCanceled").await;
+    assert_eq!(events.recv().await, Some("began"));
+    let mut second = Peer::connect(&handle, Encoding::Json).await;
+    second.send("2", "c/1", "UntilCanceled").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    signals.go.notify_one();
+    assert_eq!(first.outcome("1").await, number(Encoding::Json, 1));
+    assert_eq!(second.outcome("2").await, number(Encoding::Json, 1));
+    second.send("3", "c/1", "UntilCanceled").await;
+    assert_eq!(events.recv().await, Some("began"));
+    second.client.close();
+    assert_eq!(events.recv().await, Some("gone"));
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(events.try_recv().is_err(), "even then a client may come back for it");
+    assert_eq!(events.recv().await, Some("canceled"));
+}
+
 #[tokio::test]
 async fn a_method_that_was_dropped_with_its_task_does_not_run_twice() {
     let Bench { signals, mut events, server } = bench_with(Some(Dedupe::default()), 1);
