@@ -145,7 +145,7 @@ impl World {
             self.process.open.insert(call, stored.arguments);
             calls.push((call, sequence, stored));
         }
-        self.give(Input::Restored { next: Sequence(self.disk.next), calls });
+        self.give(Input::Restored { next: Sequence(self.disk.next), client_id: String::new(), calls });
         self.give(Input::Command(Command::Start));
     }
 

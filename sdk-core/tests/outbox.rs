@@ -568,6 +568,7 @@ fn what_the_store_held_is_sent_first_and_sequences_go_on() {
     let restore = |bench: &mut Bench| {
         bench.try_give(Input::Restored {
             next: Sequence(20),
+            client_id: "store".into(),
             calls: vec![
                 (CallId(101), Sequence(3), stored_call(3, Priority::Normal)),
                 (CallId(102), Sequence(7), stored_call(7, Priority::High)),
@@ -589,8 +590,11 @@ fn what_the_store_held_is_sent_first_and_sequences_go_on() {
     // One that has expired while the process was away is not sent, but nobody knows whether it was before.
     let mut bench = Bench::new(storing());
     let expired = StoredCall { expires_at: Some(Time::from_millis(10)), ..stored_call(3, Priority::Normal) };
-    let outputs =
-        bench.give(Input::Restored { next: Sequence(4), calls: vec![(CallId(101), Sequence(3), expired)] });
+    let outputs = bench.give(Input::Restored {
+        next: Sequence(4),
+        client_id: String::new(),
+        calls: vec![(CallId(101), Sequence(3), expired)],
+    });
     assert_eq!(ops(&outputs), ["delete 3"]);
     assert_eq!(ended(&stored(&mut bench, &outputs)), [(101, Some(ErrorKind::OutcomeUnknown))]);
 }
@@ -641,4 +645,159 @@ fn a_client_of_numbers_needs_nothing_of_the_platform() {
     client.handle(Time::ZERO, Input::Command(Command::Call(call))).unwrap();
     assert_eq!(client.metrics().outbox.depth, 1);
     assert!(matches!(client.poll(), Output::Event(Event::Queued(CallId(1)))));
+}
+
+/// Towards servers that recognise repetitions.
+mod named {
+    use hubwire::protocol::{Extensions, Feature};
+
+    use super::*;
+
+    fn naming() -> Config {
+        let mut config = queueing();
+        config.announce = true;
+        config.client_id = Some("me".into());
+        config
+    }
+
+    /// To a server that remembers what has the name of `epoch`, or to a plain one.
+    fn connect(bench: &mut Bench, epoch: Option<&str>) -> Vec<Output<Number>> {
+        if bench.state() == ConnectionState::Disconnected {
+            bench.command(Command::Start);
+        }
+        let NegotiateResponse::Accepted(accepted) = negotiated(&[Transport::WebSockets]) else { panic!() };
+        let extensions = epoch.map(|epoch| Extensions {
+            version: 1,
+            features: vec![Feature::Dedupe],
+            epoch: Some(epoch.to_owned()),
+        });
+        let accepted = Negotiated { extensions, ..accepted };
+        bench.give(Input::Negotiated(bench.request.unwrap(), Ok(NegotiateResponse::Accepted(accepted))));
+        bench.give(Input::Opened(bench.link.unwrap()));
+        bench.give(Input::Handshake(bench.link.unwrap(), Ok(HandshakeResponse::default())))
+    }
+
+    /// The calls that were sent, with their names.
+    fn names(outputs: &[Output<Number>]) -> Vec<(Number, Option<String>)> {
+        let calls = outputs.iter().filter_map(|output| match output {
+            Output::Transmit(_, HubMessage::Invocation(Invocation { call, .. })) => Some(call),
+            Output::Transmit(_, HubMessage::StreamInvocation(message)) => Some(&message.call),
+            _ => None,
+        });
+        calls
+            .map(|call| {
+                let name = call.headers.iter().find(|(header, _)| header == "hubwire-id");
+                (call.arguments, name.map(|(_, name)| name.to_string()))
+            })
+            .collect()
+    }
+
+    fn name(number: Number, name: &str) -> (Number, Option<String>) {
+        (number, Some(name.to_owned()))
+    }
+
+    #[test]
+    fn calls_in_flight_are_made_again_under_their_names() {
+        let mut bench = Bench::new(naming());
+        connect(&mut bench, Some("e"));
+        assert_eq!(names(&bench.command(invoke(1))), [name(1, "me/0")]);
+        assert_eq!(names(&bench.command(invoke(2))), [name(2, "me/1")]);
+        // What is not answered, and what cannot be made again.
+        assert_eq!(names(&bench.command(with(CallKind::Send, 3, options()))), [(3, None)]);
+        assert_eq!(names(&bench.command(with(CallKind::Stream, 4, options()))), [(4, None)]);
+        assert_eq!(names(&bench.command(call(CallKind::Invoke, 5, 5, vec![UploadId(1)]))), [(5, None)]);
+        let outputs = lose(&mut bench);
+        assert_eq!(ended(&outputs), [(4, Some(ErrorKind::Network)), (5, Some(ErrorKind::OutcomeUnknown))]);
+        bench.command(invoke(6));
+        let outputs = connect(&mut bench, Some("e"));
+        assert_eq!(names(&outputs)[..2], [name(1, "me/0"), name(2, "me/1")]);
+        assert_eq!(names(&outputs)[2].0, 6);
+        let id = wire_id(&outputs, 1);
+        assert_eq!(ended(&complete(&mut bench, &id)), [(1, None)]);
+    }
+
+    #[test]
+    fn a_server_that_has_forgotten_gets_only_what_may_run_twice() {
+        for next in [Some("another"), None] {
+            let mut bench = Bench::new(naming());
+            connect(&mut bench, Some("e"));
+            bench.command(invoke(1));
+            bench.command(with(CallKind::Invoke, 2, CallOptions { idempotent: true, ..options() }));
+            assert!(ended(&lose(&mut bench)).is_empty(), "until it is known what comes next");
+            bench.command(invoke(3));
+            let outputs = connect(&mut bench, next);
+            assert_eq!(ended(&outputs), [(1, Some(ErrorKind::OutcomeUnknown))], "{next:?}");
+            assert_eq!(sent(&outputs), [2, 3], "{next:?}");
+            assert_eq!(names(&outputs)[0].1.is_some(), next.is_some());
+        }
+    }
+
+    #[test]
+    fn nobody_is_named_to_a_plain_server_or_without_a_name() {
+        let mut bench = Bench::new(naming());
+        connect(&mut bench, None);
+        assert_eq!(names(&bench.command(invoke(1))), [(1, None)]);
+        assert_eq!(ended(&lose(&mut bench)), [(1, Some(ErrorKind::OutcomeUnknown))]);
+        for change in
+            [(|config| config.client_id = None) as fn(&mut Config), |config| config.announce = false]
+        {
+            let mut config = naming();
+            change(&mut config);
+            let mut bench = Bench::new(config);
+            connect(&mut bench, Some("e"));
+            assert_eq!(names(&bench.command(invoke(1))), [(1, None)]);
+        }
+    }
+
+    #[test]
+    fn durable_calls_have_the_name_of_their_store() {
+        let mut config = naming();
+        config.has_store = true;
+        let mut bench = Bench::new(config);
+        let restored = StoredCall {
+            kind: CallKind::Send,
+            target: "M".into(),
+            arguments: 9,
+            priority: Priority::Normal,
+            supersede_key: None,
+            queued_at: Time::ZERO,
+            expires_at: None,
+        };
+        bench.give(Input::Restored {
+            next: Sequence(8),
+            client_id: "store".into(),
+            calls: vec![(CallId(100), Sequence(5), restored)],
+        });
+        let outputs = bench.command(durable(1));
+        stored(&mut bench, &outputs);
+        assert_eq!(names(&connect(&mut bench, Some("e"))), [name(9, "store/5"), name(1, "store/8")]);
+        lose(&mut bench);
+        assert_eq!(names(&connect(&mut bench, Some("another"))), [name(9, "store/5"), name(1, "store/8")]);
+    }
+
+    #[test]
+    fn what_takes_the_place_of_another_does_not_take_its_name() {
+        let mut bench = Bench::new(naming());
+        connect(&mut bench, Some("e"));
+        let keyed = |number| {
+            with(CallKind::Invoke, number, CallOptions { supersede_key: Some("k".into()), ..options() })
+        };
+        assert_eq!(names(&bench.command(keyed(1))), [name(1, "me/0")]);
+        lose(&mut bench);
+        assert_eq!(ended(&bench.command(keyed(2))), [(1, Some(ErrorKind::Cancelled))]);
+        assert_eq!(names(&connect(&mut bench, Some("e"))), [name(2, "me/1")], "the first may have run");
+    }
+
+    #[test]
+    fn what_does_not_wait_is_not_held_up_by_the_window() {
+        let mut config = naming();
+        config.outbox.window = 1;
+        let mut bench = Bench::new(config);
+        connect(&mut bench, Some("e"));
+        for number in 1..=5 {
+            assert_eq!(sent(&bench.command(invoke(number))), [number as Number]);
+        }
+        lose(&mut bench);
+        assert_eq!(sent(&connect(&mut bench, Some("e"))), [1], "but what comes back is");
+    }
 }

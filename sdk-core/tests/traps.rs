@@ -246,15 +246,18 @@ fn extensions_are_named_in_the_negotiation_and_unknown_ones_ignored() {
     let NegotiateResponse::Accepted(plain) = negotiated(&Transport::ALL) else { panic!() };
     let body = String::from_utf8(NegotiateResponse::Accepted(plain.clone()).encode()).unwrap();
     assert!(!body.contains("hubwire"), "{body}");
-    let extensions = Extensions { version: 1, features: vec![Feature::Dedupe] };
+    let extensions = Extensions { version: 1, features: vec![Feature::Dedupe], epoch: Some("e".into()) };
     let extended = NegotiateResponse::Accepted(Negotiated { extensions: Some(extensions), ..plain });
     let body = String::from_utf8(extended.encode()).unwrap();
-    assert!(body.contains(r#""hubwire":{"version":1,"features":["dedupe"]}"#), "{body}");
+    assert!(body.contains(r#""hubwire":{"version":1,"features":["dedupe"],"epoch":"e"}"#), "{body}");
     assert_eq!(NegotiateResponse::decode(body.as_bytes()).unwrap(), extended);
     let newer =
         body.replace(r#""version":1,"features":["#, r#""version":7,"more":{},"features":[1,"telepathy","#);
     let NegotiateResponse::Accepted(newer) = NegotiateResponse::decode(newer.as_bytes()).unwrap() else {
         panic!()
     };
-    assert_eq!(newer.extensions, Some(Extensions { version: 7, features: vec![Feature::Dedupe] }));
+    assert_eq!(
+        newer.extensions,
+        Some(Extensions { version: 7, features: vec![Feature::Dedupe], epoch: Some("e".into()) })
+    );
 }

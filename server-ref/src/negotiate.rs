@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::Principal;
 use crate::config::Settings;
+use crate::dedupe::Deduper;
 use crate::identity::Identity;
 use crate::options::HubOptions;
 use crate::transport::{HttpLink, LinkSlot, WebSocketTransport};
@@ -162,7 +163,7 @@ pub(crate) fn random_id() -> Result<String, getrandom::Error> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The version of the negotiation a client asks for; an error is the text for the client.
+/// The version of the negotiation a client asks for; else why it is refused.
 pub(crate) fn requested_version(query: &[(String, String)]) -> Result<u8, String> {
     let version = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("negotiateVersion"));
     let Some((_, version)) = version else { return Ok(0) };
@@ -194,8 +195,14 @@ pub(crate) fn is_announced(query: &[(String, String)]) -> bool {
 }
 
 /// What the hub can besides SignalR.
-fn extensions(options: &HubOptions) -> Extensions {
-    Extensions { version: 1, features: options.dedupe.map(|_| Feature::Dedupe).into_iter().collect() }
+pub(crate) fn extensions(deduper: Option<&Deduper>) -> Extensions {
+    // Without a name for what is remembered, clients could not tell when it was forgotten.
+    let epoch = deduper.and_then(Deduper::epoch);
+    Extensions {
+        version: 1,
+        features: epoch.map(|_| Feature::Dedupe).into_iter().collect(),
+        epoch: epoch.map(Into::into),
+    }
 }
 
 /// The answer to a negotiation: what the hub can be reached with, in the order of preference.
@@ -206,7 +213,7 @@ pub(crate) fn accepted(
     stateful_reconnect: bool,
     principal: &Principal,
     options: &HubOptions,
-    announced: bool,
+    extensions: Option<Extensions>,
 ) -> NegotiateResponse {
     let offered = Transport::ALL.into_iter().filter(|transport| options.transports.contains(transport));
     NegotiateResponse::Accepted(Negotiated {
@@ -221,6 +228,6 @@ pub(crate) fn accepted(
         token_lifetime_seconds: principal
             .lifetime()
             .filter(|_| version > 0 && options.authentication_refresh),
-        extensions: announced.then(|| extensions(options)),
+        extensions,
     })
 }

@@ -522,6 +522,10 @@ async fn the_feature_is_named_to_those_who_read_it() {
                 body = body.replace(id, "*");
             }
         }
+        if let Some(epoch) = response["hubwire"]["epoch"].as_str() {
+            assert_eq!(epoch.len(), 22);
+            body = body.replace(epoch, "*");
+        }
         body
     };
     let transports = "\"availableTransports\":[{\"transport\":\"WebSockets\",\"transferFormats\":[\"Text\",\"Binary\"]},\
@@ -531,18 +535,25 @@ async fn the_feature_is_named_to_those_who_read_it() {
     let plain =
         format!("{{\"negotiateVersion\":1,\"connectionId\":\"*\",\"connectionToken\":\"*\",{transports}}}");
     let with = |features: &str| {
-        let end = format!(",\"hubwire\":{{\"version\":1,\"features\":[{features}]}}}}");
+        let end = format!(",\"hubwire\":{{\"version\":1,\"features\":{features}}}}}");
         format!("{}{end}", plain.strip_suffix('}').unwrap())
     };
     for query in ["negotiateVersion=1", "negotiateVersion=1&hubwire=0", "hubwire=&negotiateVersion=1"] {
         assert_eq!(negotiate(&on, query).await, plain, "{query}");
         assert_eq!(negotiate(&off, query).await, plain, "{query}");
     }
-    assert_eq!(negotiate(&on, "negotiateVersion=1&hubwire=1").await, with("\"dedupe\""));
-    assert_eq!(negotiate(&off, "negotiateVersion=1&hubwire=1").await, with(""));
+    assert_eq!(negotiate(&on, "negotiateVersion=1&hubwire=1").await, with("[\"dedupe\"],\"epoch\":\"*\""));
+    assert_eq!(negotiate(&off, "negotiateVersion=1&hubwire=1").await, with("[]"));
     let old = format!("{{\"negotiateVersion\":0,\"connectionId\":\"*\",{transports}}}");
     assert_eq!(negotiate(&on, "").await, old);
     assert_ne!(negotiate(&on, "hubwire=1").await, old);
+    // What is remembered has a name, which another server does not have.
+    let epoch = async |bench: &Running, path: &str| {
+        support::negotiate(&bench.server, &format!("{path}?hubwire=1")).await["hubwire"]["epoch"].clone()
+    };
+    let (first, other) = (epoch(&on, PATH).await, epoch(&start().await, PATH).await);
+    assert!(first.is_string() && first != other);
+    assert_eq!(epoch(&on, PATH).await, first);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What the tests over real sockets and the programs of the interop suites share. Nothing here is shipped.
 
 pub mod proxy;
-mod random;
+pub mod random;
+pub mod recovery;
 pub mod storm;
 
 /// The examples of the README compile.

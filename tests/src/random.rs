@@ -2,11 +2,11 @@
 
 /// SplitMix64: one addition and three mixing steps, and a good start from any seed.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// A sequence of its own for each `stream` of a seed.
-    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+    pub fn new(seed: u64, stream: u64) -> Self {
         let mixed = Self(seed).next() ^ stream;
         Self(Self(mixed).next())
     }
@@ -20,7 +20,7 @@ impl Random {
     }
 
     /// From 0 to `end`, without `end`; 0 when that is 0.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         // The upper half of the product: unbiased enough for cuts and delays, and no division.
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }

@@ -445,3 +445,22 @@ async fn a_handler_that_takes_its_time_does_not_keep_the_connection_from_coming_
     assert_eq!(soon(connection.invoke::<u32>("Record", (1,))).await, Ok(1));
     assert_eq!(soon(received.recv()).await, Some(0));
 }
+
+/// HTTP keeps connections for the next request; after a silence they are as dead as the WebSocket.
+#[tokio::test]
+async fn what_died_with_a_connection_is_not_used_to_make_the_next() {
+    let seen = Seen::default();
+    let server = TestServer::start(server(&seen)).await.unwrap();
+    let proxy = Proxy::start(server.address()).await.unwrap();
+    let timeout = Duration::from_millis(500);
+    let connection = builder(proxy.address()).retry(eager()).server_timeout(timeout).build().unwrap();
+    soon(connection.start()).await.unwrap();
+    // New connections work.
+    for open in proxy.connections() {
+        open.set(&Faults::black_hole());
+    }
+    let call = connection.call("Record").arguments((7,)).idempotent().invoke::<u32>();
+    // The request timeout, 30 s, must not be what ends a request on a dead connection.
+    let result = tokio::time::timeout(Duration::from_secs(10), call).await.expect("not in time");
+    assert_eq!(result, Ok(7));
+}

@@ -8,6 +8,7 @@ mod fuzz;
 mod interop;
 mod lint;
 mod process;
+mod recovery;
 mod setup;
 mod suites;
 mod summary;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::{cargo, in_ci, run_and_read};
+use crate::process::{Output, cargo, in_ci, run_and_read};
 use crate::setup::Need;
 use crate::summary::{self, Counts, Outcome, Row};
-use crate::{Result, demo, fuzz, interop, vectors, wasm};
+use crate::{Result, demo, fuzz, interop, recovery, vectors, wasm};
 
 struct Suite {
     name: &'static str,
@@ -15,9 +15,9 @@ struct Suite {
 }
 
 /// Linking a test program takes more than a gigabyte, so more jobs need more memory than most machines have to spare.
-const JOBS: &str = "-j2";
+pub(crate) const JOBS: &str = "-j2";
 
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     Suite {
         name: "rust",
         about: "unit, integration and doc tests of the workspace",
@@ -47,6 +47,12 @@ const SUITES: [Suite; 6] = [
             Need::Go("go-server"),
         ],
         run: |_| interop::suite().map(Outcome::Ran),
+    },
+    Suite {
+        name: "recovery",
+        about: "clients come back from scripted failures and from being killed, and are still when idle",
+        needs: &[],
+        run: |_| recovery::suite().map(Outcome::Ran),
     },
     Suite {
         name: "fuzz",
@@ -146,15 +152,21 @@ fn verdict(rows: &[Row], strict: bool) -> Result<()> {
 fn rust() -> Result<Counts> {
     let output =
         run_and_read(cargo().args(["test", "--workspace", "--all-features", "--no-fail-fast", JOBS]))?;
-    let mut counts = test_results(&output.stdout);
+    Ok(test_counts(&output, "rust"))
+}
+
+/// What a `cargo test` of a suite has counted.
+pub(crate) fn test_counts(output: &Output, suite: &str) -> Counts {
+    let mut counts = test_results(&output.stdout, suite);
     if !output.success && counts.failed == 0 {
-        counts.add(Counts::failed("rust: a test program did not compile or did not end by itself"));
+        let note = format!("{suite}: a test program did not compile or did not end by itself");
+        counts.add(Counts::failed(note));
     }
-    Ok(counts)
+    counts
 }
 
 /// Adds up the `test result:` lines of cargo, and names what failed.
-fn test_results(text: &str) -> Counts {
+fn test_results(text: &str, suite: &str) -> Counts {
     let mut counts = Counts::default();
     for line in text.lines() {
         if let Some(result) = line.strip_prefix("test result: ") {
@@ -173,7 +185,7 @@ fn test_results(text: &str) -> Counts {
         } else if let Some(name) =
             line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"))
         {
-            counts.notes.push(format!("rust: {name}"));
+            counts.notes.push(format!("{suite}: {name}"));
         }
     }
     counts
@@ -218,7 +230,7 @@ test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out;
 test result: ok. 30 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.23s
 ";
         let want = Counts { passed: 42, failed: 1, skipped: 2, notes: vec!["rust: b::c".into()] };
-        assert_eq!(test_results(text), want);
+        assert_eq!(test_results(text, "rust"), want);
     }
 
     #[test]

@@ -4,17 +4,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytestring::ByteString;
+
 use super::call::CallRequest;
 use super::calls::{Finished, Owner, Pending};
 use super::io::{BatchId, CallId, Event, Output};
 use super::joins::{Join, Joins};
-use super::outbox::{Entry, Removed};
+use super::outbox::{CallName, Departure, Entry, Removed};
 use super::state::ConnectionState;
 use super::stored::{CallKind, Sequence, StoredCall};
 use super::timers::Timer;
 use super::{Client, Misuse};
 use crate::protocol::{
-    Call, CancelInvocation, Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation,
+    Call, CancelInvocation, Completion, Headers, HubMessage, Invocation, OpaquePayload, Outcome,
+    StreamInvocation,
 };
 use crate::{Error, ErrorKind, Time};
 
@@ -23,6 +26,8 @@ const NOT_CONNECTED: &str = "Cannot send data if the connection is not in the 'C
 const CONNECTION_CLOSED: &str = "Invocation canceled due to the underlying connection being closed.";
 /// What .NET clients say when the caller of an upload goes away.
 const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
+/// How a server recognises a call: `CLIENT/NUMBER`.
+const ID_HEADER: ByteString = ByteString::from_static("hubwire-id");
 /// How long to wait before a store is asked again to forget what has ended.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -54,6 +59,8 @@ impl<P: OpaquePayload> Client<P> {
             queued_at: self.now,
             expires_at: options.expires_after.map(after),
             deadline: timeout.map(after),
+            waited: false,
+            named_for: None,
             maybe_sent: false,
             target,
             arguments,
@@ -62,8 +69,10 @@ impl<P: OpaquePayload> Client<P> {
             Some(error) => self.refuse(entry, error),
             None => {
                 self.joins.leave(&self.config.joins, &entry.target, &entry.arguments);
-                if self.state() == ConnectionState::Connected && self.outbox.is_idle() && !entry.idempotent {
-                    self.transmit(entry, None, false);
+                // What may have to be made again is kept by the outbox.
+                let keeps = entry.idempotent || (repeatable && self.established.epoch.is_some());
+                if self.state() == ConnectionState::Connected && self.outbox.is_idle() && !keeps {
+                    self.transmit(Departure { entry, kept: None, name: None });
                 } else {
                     self.queue(entry);
                 }
@@ -132,8 +141,11 @@ impl<P: OpaquePayload> Client<P> {
                 self.watch(call, deadline);
                 // A call that goes out in the same drain has not waited.
                 self.flush();
-                if !durable && self.outbox.waiting(call).is_some() {
-                    self.event(Event::Queued(call));
+                if self.outbox.waiting(call).is_some() {
+                    self.outbox.mark_waited(call);
+                    if !durable {
+                        self.event(Event::Queued(call));
+                    }
                 }
             }
         }
@@ -148,6 +160,7 @@ impl<P: OpaquePayload> Client<P> {
         }
         let error = match (entry.maybe_sent, error.kind()) {
             (false, _) | (true, ErrorKind::Cancelled) => error,
+            (true, ErrorKind::OutcomeUnknown) => error,
             (true, _) => Error::new(
                 ErrorKind::OutcomeUnknown,
                 format!("{error} It may have reached the server before."),
@@ -167,21 +180,45 @@ impl<P: OpaquePayload> Client<P> {
     pub(super) fn flush(&mut self) {
         while self.state() == ConnectionState::Connected
             && self.wants_calls()
-            && self.calls.queued() < self.config.outbox.window.max(1)
             && self.calls.len() < self.config.max_pending_calls
+            && let Some(first) = self.outbox.first()
+            && (!first.waited || self.calls.queued() < self.config.outbox.window.max(1))
         {
-            let Some((entry, kept)) = self.outbox.take_next() else { return };
-            self.unwatch(entry.call, entry.earliest_deadline());
-            self.transmit(entry, kept, true);
+            let Some(departure) = self.outbox.take_next(self.established.epoch.as_ref()) else { return };
+            self.unwatch(departure.entry.call, departure.entry.earliest_deadline());
+            self.transmit(departure);
         }
     }
 
-    fn transmit(&mut self, entry: Entry<P>, kept: Option<super::outbox::Place>, queued: bool) {
-        let Entry { call, kind, target, arguments, uploads, deadline, .. } = entry;
+    /// A connection is there: ends what its server would not recognise.
+    pub(super) fn end_forgotten(&mut self) {
+        for removed in self.outbox.take_forgotten(self.established.epoch.as_ref()) {
+            let text = "The server that may have run the call has forgotten it.";
+            self.end_queued(removed, Error::new(ErrorKind::OutcomeUnknown, text));
+        }
+    }
+
+    /// The header by which a server recognises a call.
+    fn headers(&self, name: Option<CallName>) -> Headers {
+        let client_id = match name {
+            Some(CallName { durable: true, .. }) => Some(self.store_id.as_str()).filter(|id| !id.is_empty()),
+            Some(CallName { durable: false, .. }) => self.config.client_id.as_deref(),
+            None => None,
+        };
+        match (client_id, name) {
+            (Some(client_id), Some(CallName { number, .. })) => {
+                vec![(ID_HEADER, format!("{client_id}/{number}").into())]
+            }
+            _ => Headers::new(),
+        }
+    }
+
+    fn transmit(&mut self, Departure { entry, kept, name }: Departure<P>) {
+        let Entry { call, kind, target, arguments, uploads, deadline, waited: queued, .. } = entry;
         let joins = kind != CallKind::Stream && Joins::<P>::is_join(&self.config.joins, &target);
         let join = joins.then(|| Join { target: target.clone(), arguments: arguments.clone() });
         let stream_ids = self.calls.open_uploads(&uploads);
-        let message = Call { stream_ids, ..Call::new(target, arguments) };
+        let message = Call { headers: self.headers(name), stream_ids, ..Call::new(target, arguments) };
         let is_send = kind == CallKind::Send && kept.is_none();
         let pending = |uploads| {
             let owner = Owner::Application(call);
@@ -355,6 +392,7 @@ impl<P: OpaquePayload> Client<P> {
     pub(super) fn restore(
         &mut self,
         next: Sequence,
+        client_id: String,
         calls: Vec<(CallId, Sequence, StoredCall<P>)>,
     ) -> Result<(), Misuse> {
         if !self.outbox.is_untouched() || self.state() != ConnectionState::Disconnected {
@@ -364,6 +402,7 @@ impl<P: OpaquePayload> Client<P> {
             self.watch(*call, stored.expires_at);
         }
         self.outbox.restore(next, calls);
+        self.store_id = client_id;
         Ok(())
     }
 

@@ -54,6 +54,9 @@ pub struct Config {
     /// A hub method without arguments that answers at once, to measure the round-trip time where the transport cannot
     /// be pinged. None.
     pub ping_method: Option<ByteString>,
+    /// Names the calls of this client to servers that recognise repetitions: 1 to 64 of the characters `A-Z`, `a-z`,
+    /// `0-9`, `-` and `_`, never used by another client. Calls are not named without.
+    pub client_id: Option<String>,
     /// Tell the server, in the query, that this client reads the headers and fields of Hubwire servers.
     pub announce: bool,
     /// How many redirects of the negotiation are followed. 100.
@@ -87,6 +90,7 @@ impl Config {
             call_timeout: None,
             can_probe: false,
             ping_method: None,
+            client_id: None,
             announce: true,
             max_redirects: 100,
             max_pending_calls: 65_536,

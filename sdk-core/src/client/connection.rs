@@ -18,6 +18,8 @@
 
 use std::time::Duration;
 
+use bytestring::ByteString;
+
 use super::io::{Event, HttpRequest, LinkId, LinkRequest, Output, RequestFailure, RequestId};
 use super::retry::{Decision, RetryContext};
 use super::state::{Cause, ConnectionState};
@@ -25,8 +27,8 @@ use super::stateful::Stateful;
 use super::timers::Timer;
 use super::{Client, Misuse, url};
 use crate::protocol::{
-    self, Close, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse, Negotiated,
-    OpaquePayload, ProtocolError, Redirect, Transport,
+    self, Close, Extensions, Feature, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse,
+    Negotiated, OpaquePayload, ProtocolError, Redirect, Transport,
 };
 use crate::{Error, ErrorKind, Time};
 
@@ -110,6 +112,8 @@ pub(super) struct Established {
     id: String,
     /// The public one.
     public_id: Option<String>,
+    /// What the server remembers of named calls, if it does.
+    pub(super) epoch: Option<ByteString>,
 }
 
 /// How far the access token is refreshed.
@@ -491,6 +495,7 @@ impl<P: OpaquePayload> Client<P> {
             inherent_keep_alive: transport == Transport::LongPolling,
             is_websocket: transport == Transport::WebSockets,
             public_id: self.established.public_id.take(),
+            epoch: None,
             url: url.clone(),
             redirect_token: attempt.token.clone().filter(|_| attempt.redirect_token),
             id: negotiated
@@ -601,7 +606,9 @@ impl<P: OpaquePayload> Client<P> {
                 let previous_connection_id =
                     std::mem::replace(&mut self.established.public_id, connection_id.clone());
                 let cause = Cause::Established { connection_id, previous_connection_id };
+                self.established.epoch = self.epoch(negotiated.extensions);
                 self.change_state(ConnectionState::Connected, cause);
+                self.end_forgotten();
                 self.rejoin();
             }
             Ok(HandshakeResponse { error: Some(text) }) => {
@@ -613,6 +620,13 @@ impl<P: OpaquePayload> Client<P> {
                 self.attempt_failed(error, Fault::Final, None);
             }
         }
+    }
+
+    /// What the server remembers by the names of calls, if this client names them.
+    fn epoch(&self, extensions: Option<Extensions>) -> Option<ByteString> {
+        let extensions = extensions.filter(|extensions| extensions.has(Feature::Dedupe))?;
+        let names = self.config.announce && self.config.client_id.is_some();
+        extensions.epoch.filter(|_| names).map(ByteString::from)
     }
 
     pub(super) fn handle_malformed(&mut self, link: LinkId, error: ProtocolError) {

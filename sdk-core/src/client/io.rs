@@ -85,6 +85,8 @@ pub enum Input<P> {
     Restored {
         /// The first sequence that was never used.
         next: Sequence,
+        /// The name of the store. Without one its calls are not named to servers.
+        client_id: String,
         /// The calls that wait since an earlier process.
         calls: Vec<(CallId, Sequence, StoredCall<P>)>,
     },

@@ -18,18 +18,24 @@
 //! its expiry, or its cancellation. What becomes of a call in flight when the connection is lost depends on the server
 //! and on what the caller said of the call:
 //!
-//! | call | plain server | stateful reconnect, resumed | stateful reconnect, not resumed |
+//! | call | plain server | Hubwire server with `dedupe` | stateful reconnect, resumed |
 //! |---|---|---|---|
 //! | queued | stays queued | stays queued | stays queued |
-//! | send | was over when it was handed to the transport; may be lost | arrives once | as with a plain server |
-//! | invoke, upload included | `OutcomeUnknown` | goes on | `OutcomeUnknown` |
-//! | idempotent or durable call, call that joins | made again, before what came later | goes on | made again |
-//! | streaming call | `Network`; what came before was delivered | goes on | `Network` |
-//! | upload | stopped, with its call | goes on | stopped |
-//! | answer to a call of the server | dropped: nobody waits for it | arrives once | dropped |
-//! | join that succeeded | made again, before everything that was queued | still joined | made again |
+//! | send | was over when it was handed to the transport; may be lost | likewise | arrives once |
+//! | invoke | `OutcomeUnknown` | made again under its name, runs once | goes on |
+//! | invoke with an upload | `OutcomeUnknown` | `OutcomeUnknown` | goes on |
+//! | idempotent or durable call, call that joins | made again, before what came later | made again under its name, runs once | goes on |
+//! | streaming call | `Network`; what came before was delivered | likewise | goes on |
+//! | upload | stopped, with its call | stopped, with its call | goes on |
+//! | answer to a call of the server | dropped: nobody waits for it | dropped | arrives once |
+//! | join that succeeded | made again, before everything that was queued | likewise | still joined |
 //!
-//! A Hubwire server is one of these two, and says besides, when it goes down, when each client is to come back.
+//! Stateful reconnect that could not be resumed is as without. Whether a server is a Hubwire server, and what it can, is
+//! in its negotiate response; with [`Config::skip_negotiation`] every server is a plain one. A call that was named to a
+//! server that remembers nothing any more, since it was restarted, ends with `OutcomeUnknown` unless it is idempotent
+//! or durable.
+//!
+//! A Hubwire server that goes down says when each client is to come back.
 //!
 //! Where no further connection is made (on [`Command::Stop`], when the policy gives up, when the server says that the
 //! client must not come back) queued calls end too: with [`Cancelled`](ErrorKind::Cancelled) or with the reason. Only
@@ -153,6 +159,8 @@ pub struct Client<P> {
     deadlines: Deadlines,
     outbox: Outbox<P>,
     joins: Joins<P>,
+    /// The name of the store.
+    store_id: String,
     replies: Replies,
     random: Random,
     hints: Hints,
@@ -190,6 +198,7 @@ impl<P: OpaquePayload> Client<P> {
             deadlines: Deadlines::new(),
             outbox: Outbox::default(),
             joins: Joins::default(),
+            store_id: String::new(),
             random: Random::new(seed),
             hints: Hints::default(),
             paused: false,
@@ -242,7 +251,7 @@ impl<P: OpaquePayload> Client<P> {
             Input::Malformed(link, error) => self.handle_malformed(link, error),
             Input::Closed(link, result) => self.handle_closed(link, result),
             Input::Hint(hint) => self.handle_hint(hint),
-            Input::Restored { next, calls } => self.restore(next, calls)?,
+            Input::Restored { next, client_id, calls } => self.restore(next, client_id, calls)?,
             Input::Stored(batch, result) => self.handle_stored(batch, result),
             Input::Paused => {
                 self.paused = true;

@@ -94,6 +94,10 @@ pub(super) struct Entry<P> {
     pub(super) queued_at: Time,
     pub(super) expires_at: Option<Time>,
     pub(super) deadline: Option<Time>,
+    /// It has waited, and counts for the window.
+    pub(super) waited: bool,
+    /// It was sent with a name to a server that recognises it, and remembers what has this name.
+    pub(super) named_for: Option<ByteString>,
     /// It may have reached the server: it was in flight on a connection that was lost, or comes from a store.
     pub(super) maybe_sent: bool,
 }
@@ -117,6 +121,13 @@ impl<P: OpaquePayload> Entry<P> {
         }
     }
 
+    /// Streams cannot be made again, named or not.
+    fn may_be_named(&self) -> bool {
+        self.kind != CallKind::Stream
+            && self.uploads.is_empty()
+            && (self.idempotent || self.kind == CallKind::Invoke)
+    }
+
     /// When something has to be done about the call while it is queued.
     pub(super) fn earliest_deadline(&self) -> Option<Time> {
         self.expires_at.into_iter().chain(self.deadline).min()
@@ -126,6 +137,8 @@ impl<P: OpaquePayload> Entry<P> {
 #[derive(Debug)]
 struct Slot<P> {
     entry: Entry<P>,
+    /// Never used for another call, also not for one that takes the place of this one.
+    number: u64,
     /// Where the store has it, or will have it.
     sequence: Option<Sequence>,
     stored: bool,
@@ -192,6 +205,22 @@ impl<P> Default for Outbox<P> {
     }
 }
 
+/// What names a call to servers, with the name of the client or of the store before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallName {
+    pub(super) number: u64,
+    pub(super) durable: bool,
+}
+
+/// A call that is to be sent.
+#[derive(Debug)]
+pub(super) struct Departure<P> {
+    pub(super) entry: Entry<P>,
+    /// Where it is kept, to be sent again.
+    pub(super) kept: Option<Place>,
+    pub(super) name: Option<CallName>,
+}
+
 /// A call that was taken out and has not ended yet.
 #[derive(Debug)]
 pub(super) struct Removed<P> {
@@ -244,11 +273,14 @@ impl<P: OpaquePayload> Outbox<P> {
                 queued_at: stored.queued_at,
                 expires_at: stored.expires_at,
                 deadline: None,
+                waited: true,
+                named_for: None,
                 maybe_sent: true,
             };
             let place = (Reverse(entry.priority), sequence.0);
             let bytes = entry.byte_len();
-            self.insert(place, Slot { entry, sequence: Some(sequence), stored: true, bytes });
+            let number = sequence.0;
+            self.insert(place, Slot { entry, number, sequence: Some(sequence), stored: true, bytes });
             self.next = self.next.max(sequence.0.saturating_add(1));
         }
         self.next = self.next.max(next.0);
@@ -298,13 +330,14 @@ impl<P: OpaquePayload> Outbox<P> {
                 given_up.push((old, Error::new(ErrorKind::Cancelled, text)));
             }
         }
-        let sequence = entry.durable.then_some(Sequence(self.next));
+        let number = self.next;
+        let sequence = entry.durable.then_some(Sequence(number));
         self.next = self.next.saturating_add(1);
         if let Some(sequence) = sequence {
             self.ops.push(StoreOp::Put(sequence, entry.to_stored()));
             self.storing.insert(sequence, place);
         }
-        self.insert(place, Slot { stored: sequence.is_none(), entry, sequence, bytes });
+        self.insert(place, Slot { stored: sequence.is_none(), entry, number, sequence, bytes });
         Ok(given_up)
     }
 
@@ -395,29 +428,57 @@ impl<P: OpaquePayload> Outbox<P> {
         None
     }
 
-    /// The next call to send, if the first in the queue is stored. An idempotent one stays, in flight; the other is
-    /// gone.
-    pub(super) fn take_next(&mut self) -> Option<(Entry<P>, Option<Place>)> {
+    /// The next call to send, if the first in the queue is stored.
+    pub(super) fn first(&self) -> Option<&Entry<P>> {
+        let (_, slot) = self.queue.first_key_value()?;
+        slot.stored.then_some(&slot.entry)
+    }
+
+    /// Takes the [first](Self::first) call. An idempotent one stays, in flight, and so does one that can be named to a
+    /// server that remembers what has the name of `epoch`; the other is gone.
+    pub(super) fn take_next(&mut self, epoch: Option<&ByteString>) -> Option<Departure<P>> {
         let first = self.queue.first_entry()?;
         if !first.get().stored {
             return None;
         }
         let place = *first.key();
-        let slot = first.remove();
-        if !slot.entry.idempotent {
+        let mut slot = first.remove();
+        let epoch = epoch.filter(|_| slot.entry.may_be_named());
+        if !slot.entry.idempotent && epoch.is_none() {
             self.unlink(place, &slot);
-            return Some((slot.entry, None));
+            return Some(Departure { entry: slot.entry, kept: None, name: None });
         }
+        slot.entry.named_for = epoch.cloned();
+        let name = epoch.map(|_| CallName { number: slot.number, durable: slot.sequence.is_some() });
         self.forget_key(place, &slot.entry);
         let copy = Entry {
             target: slot.entry.target.clone(),
             arguments: slot.entry.arguments.clone(),
             uploads: slot.entry.uploads.clone(),
             supersede_key: None,
+            named_for: None,
             ..slot.entry
         };
         self.in_flight.insert(place, slot);
-        Some((copy, Some(place)))
+        Some(Departure { entry: copy, kept: Some(place), name })
+    }
+
+    /// Takes out what waits and must not be sent to a server that remembers other things than the one that may have run
+    /// it.
+    pub(super) fn take_forgotten(&mut self, epoch: Option<&ByteString>) -> Vec<Removed<P>> {
+        let is_forgotten = |slot: &Slot<P>| {
+            !slot.entry.idempotent && slot.entry.maybe_sent && slot.entry.named_for.as_ref() != epoch
+        };
+        let places: Vec<_> =
+            self.queue.iter().filter(|(_, slot)| is_forgotten(slot)).map(|(place, _)| *place).collect();
+        places.into_iter().filter_map(|place| self.remove(place)).collect()
+    }
+
+    /// A call could not be sent at once.
+    pub(super) fn mark_waited(&mut self, call: CallId) {
+        if let Some(slot) = self.places.get(&call).and_then(|place| self.queue.get_mut(place)) {
+            slot.entry.waited = true;
+        }
     }
 
     /// A call in flight was completed, or taken back.
@@ -430,6 +491,7 @@ impl<P: OpaquePayload> Outbox<P> {
         let mut back = Vec::new();
         for (place, mut slot) in std::mem::take(&mut self.in_flight) {
             slot.entry.maybe_sent = true;
+            slot.entry.waited = true;
             if let Some(key) = &slot.entry.supersede_key {
                 // What superseded it meanwhile stays the newest.
                 self.keys.entry(key.clone()).or_insert(place);

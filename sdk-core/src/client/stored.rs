@@ -76,10 +76,13 @@ pub struct Restored<P> {
     pub calls: Vec<(Sequence, StoredCall<P>)>,
     /// One more than the highest sequence that was ever put, the deleted ones included.
     pub next: Sequence,
+    /// The name of the store, drawn at random when it was made: together with the sequence it names a call for every
+    /// server and for ever.
+    pub client_id: String,
 }
 
 impl<P> Default for Restored<P> {
     fn default() -> Self {
-        Self { calls: Vec::new(), next: Sequence::default() }
+        Self { calls: Vec::new(), next: Sequence::default(), client_id: String::new() }
     }
 }

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::HubConnection;
+use super::random;
 use super::store::OutboxStore;
 use super::tokio::{Connector, Options, TcpConnector};
 use crate::client::{Config, JoinRule, OutboxConfig, RetryContext, RetryPolicy};
@@ -274,6 +275,7 @@ impl HubConnectionBuilder {
             None => Arc::new(TcpConnector::new()?),
         };
         let mut config = self.config;
+        config.client_id = Some(random::client_id(random::number(), random::number()));
         if config.skip_negotiation {
             if !config.transports.contains(&Transport::WebSockets) {
                 return Err(misuse("skip_negotiation needs the transport WebSockets".into()));
@@ -291,17 +293,10 @@ impl HubConnectionBuilder {
                 stream_buffer: self.stream_buffer,
                 retry: self.retry,
                 store: self.store,
-                seed: self.seed.unwrap_or_else(random_seed),
+                seed: self.seed.unwrap_or_else(random::number),
             },
         ))
     }
-}
-
-/// The standard library's source of keys for hash tables, which must not be guessed: better than jitter needs.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-
-    RandomState::new().build_hasher().finish()
 }
 
 fn check_url(url: &str) -> Result<(), String> {

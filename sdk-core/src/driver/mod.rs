@@ -12,6 +12,7 @@ mod event;
 mod handlers;
 mod manager;
 mod queued;
+mod random;
 mod store;
 mod stream;
 mod tokio;

@@ -114,6 +114,8 @@ pub struct Extensions {
     pub version: u32,
     /// What it can, without what this crate does not know.
     pub features: Vec<Feature>,
+    /// Names what the server remembers. Another name means that it has forgotten: it was restarted, and kept nothing.
+    pub epoch: Option<String>,
 }
 
 impl Extensions {
@@ -208,6 +210,8 @@ mod codec {
             struct Hubwire {
                 version: u32,
                 features: Vec<&'static str>,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                epoch: Option<String>,
             }
             #[derive(Serialize)]
             #[serde(rename_all = "camelCase")]
@@ -241,6 +245,7 @@ mod codec {
                     hubwire: negotiated.extensions.as_ref().map(|extensions| Hubwire {
                         version: extensions.version,
                         features: extensions.features.iter().map(|feature| feature.name()).collect(),
+                        epoch: extensions.epoch.clone(),
                     }),
                 }),
             };
@@ -305,7 +310,9 @@ mod codec {
     fn decode_extensions(object: &serde_json::Map<String, Value>) -> Extensions {
         let version = object.get("version").and_then(Value::as_u64);
         let features = object.get("features").and_then(Value::as_array);
+        let epoch = object.get("epoch").and_then(Value::as_str);
         Extensions {
+            epoch: epoch.map(str::to_owned),
             version: version.and_then(|version| u32::try_from(version).ok()).unwrap_or(0),
             features: features
                 .into_iter()

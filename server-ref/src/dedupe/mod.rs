@@ -19,6 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::Clock;
+use crate::negotiate::random_id;
 pub(crate) use key::{HEADER, InvalidId, Key};
 use table::{Begin, Table};
 
@@ -73,6 +74,8 @@ pub struct DedupeStatistics {
 #[derive(Debug)]
 pub(crate) struct Deduper {
     limits: Dedupe,
+    /// A new one with each table, so that clients know when their calls are forgotten.
+    epoch: Option<String>,
     clock: Clock,
     inner: Mutex<Inner>,
     duplicates: AtomicU64,
@@ -122,11 +125,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 impl Deduper {
     pub(crate) fn new(limits: Dedupe, clock: Clock) -> Arc<Self> {
         let inner = Mutex::new(Inner { table: Table::new(limits), swept: false });
-        Arc::new(Self { limits, clock, inner, duplicates: AtomicU64::new(0), idle: Notify::new() })
+        // Without randomness nobody can connect anyway.
+        let epoch = random_id().ok();
+        Arc::new(Self { limits, epoch, clock, inner, duplicates: AtomicU64::new(0), idle: Notify::new() })
     }
 
     pub(crate) const fn limits(&self) -> &Dedupe {
         &self.limits
+    }
+
+    /// Names what is remembered.
+    pub(crate) fn epoch(&self) -> Option<&str> {
+        self.epoch.as_deref()
     }
 
     /// It is the turn of a call.

@@ -156,8 +156,9 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             if !hub.tokens.prepare(now, token, &id, principal.user_id(), stateful, &shared.settings) {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Too many negotiated connections.");
             }
-            let announced = negotiate::is_announced(query);
-            negotiate::accepted(version, id, secret, stateful, principal, options, announced)
+            let extensions = negotiate::is_announced(query)
+                .then(|| negotiate::extensions(hub.endpoint.deduper.as_deref()));
+            negotiate::accepted(version, id, secret, stateful, principal, options, extensions)
         }
     };
     json(&response)

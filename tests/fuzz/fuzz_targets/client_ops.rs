@@ -14,8 +14,9 @@ use hubwire::client::{
     RetryPolicy, Sequence, StoreOp, StoredCall, UploadId,
 };
 use hubwire::protocol::{
-    AvailableTransport, Call, CancelInvocation, Close, Completion, HandshakeResponse, HubMessage, Invocation,
-    NegotiateResponse, Negotiated, Outcome, ProtocolError, Redirect, StreamInvocation, StreamItem, Transport,
+    AvailableTransport, Call, CancelInvocation, Close, Completion, Extensions, Feature, HandshakeResponse,
+    HubMessage, Invocation, NegotiateResponse, Negotiated, Outcome, ProtocolError, Redirect,
+    StreamInvocation, StreamItem, Transport,
 };
 use hubwire::{Error, ErrorKind};
 use libfuzzer_sys::fuzz_target;
@@ -259,7 +260,7 @@ impl Run {
     fn restore(&mut self, calls: Vec<(CallId, Sequence, StoredCall<u8>)>) {
         let next = Sequence(calls.len() as u64);
         let sequences: Vec<_> = calls.iter().map(|(_, sequence, _)| *sequence).collect();
-        let input = Input::Restored { next, calls };
+        let input = Input::Restored { next, client_id: "store".into(), calls };
         if self.client.state() != ConnectionState::Disconnected || self.called {
             // Too late, or not, if the calls that were made did not wait.
             return;
@@ -299,6 +300,7 @@ fuzz_target!(|case: (bool, u8, Vec<Op>)| {
     config.outbox.when_full =
         [FullPolicy::Reject, FullPolicy::DropOldest, FullPolicy::DropNewest][usize::from(variant >> 6) % 3];
     config.outbox.window = 2;
+    config.client_id = Some("me".into());
     config.joins = vec![JoinRule::new("Join", "Leave")];
     let mut run = Run {
         client: Client::new(config, 1),
@@ -358,6 +360,11 @@ fuzz_target!(|case: (bool, u8, Vec<Op>)| {
                     transports: transports.collect(),
                     stateful_reconnect: mask & 0x80 != 0,
                     token_lifetime_seconds: (mask & 0x40 != 0).then_some(5),
+                    extensions: (mask & 0x20 != 0).then(|| Extensions {
+                        version: 1,
+                        features: vec![Feature::Dedupe],
+                        epoch: Some(if mask & 0x10 != 0 { "a".into() } else { "b".into() }),
+                    }),
                     ..Negotiated::default()
                 };
                 Input::Negotiated(request, Ok(NegotiateResponse::Accepted(negotiated)))

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::super::random;
 use super::{OutboxStore, StoreError};
 use crate::client::{Restored, Sequence, StoreOp, StoredCall};
 use crate::protocol::Payload;
@@ -12,10 +13,18 @@ pub struct MemoryStore {
     kept: Arc<Mutex<Kept>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
+    client_id: String,
     calls: BTreeMap<Sequence, StoredCall<Payload>>,
     next: Sequence,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        let client_id = random::client_id(random::number(), random::number());
+        Self { client_id, calls: BTreeMap::new(), next: Sequence::default() }
+    }
 }
 
 impl MemoryStore {
@@ -29,7 +38,7 @@ impl OutboxStore for MemoryStore {
     fn load(&mut self) -> Result<Restored<Payload>, StoreError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = kept.calls.iter().map(|(sequence, call)| (*sequence, call.clone())).collect();
-        Ok(Restored { calls, next: kept.next })
+        Ok(Restored { calls, next: kept.next, client_id: kept.client_id.clone() })
     }
 
     fn apply(&mut self, batch: &[StoreOp<Payload>]) -> Result<(), StoreError> {
@@ -72,12 +81,15 @@ mod tests {
     fn a_clone_restores_what_the_first_kept() {
         let mut store = MemoryStore::new();
         let mut next_process = store.clone();
-        assert_eq!(store.load(), Ok(Restored::default()));
+        let empty = store.load().unwrap();
+        assert_eq!((empty.calls.len(), empty.next), (0, Sequence(0)));
         let puts = [4, 2, 7].map(|sequence| StoreOp::Put(Sequence(sequence), call("M")));
         store.apply(&puts).unwrap();
         store.apply(&[StoreOp::Delete(Sequence(7)), StoreOp::Delete(Sequence(99))]).unwrap();
         let restored = next_process.load().unwrap();
         assert_eq!(restored.calls, [(Sequence(2), call("M")), (Sequence(4), call("M"))]);
+        assert_eq!(restored.client_id, empty.client_id);
+        assert_ne!(MemoryStore::new().load().unwrap().client_id, empty.client_id);
         assert_eq!(restored.next, Sequence(8), "a deleted sequence is not used again");
     }
 }

@@ -27,8 +27,10 @@ use crate::protocol::{NegotiateResponse, ProtocolError};
 
 /// The longest body of a negotiate or error response that is read, in bytes.
 const MAX_BODY: usize = 1 << 20;
-/// The longest that a request of a transport may take; longer than servers hold a poll (90 s).
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(100);
+/// The longest that a poll may take; longer than servers hold one (90 s).
+const POLL_TIMEOUT: Duration = Duration::from_secs(100);
+/// The longest that any other request of a transport may take: it is answered at once, or the network is gone.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const USER_AGENT: &str = concat!("Hubwire/", env!("CARGO_PKG_VERSION"), " (Rust)");
 
@@ -50,12 +52,18 @@ impl Http {
         token_factory: Option<TokenFactory>,
     ) -> Self {
         Self {
-            client: Client::builder(TokioExecutor::new()).build(ConnectService(connector.clone())),
+            client: pool(connector.clone()),
             connector,
             custom_headers: Arc::new(custom_headers),
             cookies: Arc::default(),
             token_factory,
         }
+    }
+
+    /// Makes the next requests over new connections. Those that were kept may have died in silence, together with the
+    /// one that was lost.
+    pub(super) fn forget_connections(&mut self) {
+        self.client = pool(self.connector.clone());
     }
 
     pub(super) fn connect(
@@ -161,6 +169,10 @@ impl Http {
     }
 }
 
+fn pool(connector: Arc<dyn Connector>) -> Client<ConnectService, Full<Bytes>> {
+    Client::builder(TokioExecutor::new()).build(ConnectService(connector))
+}
+
 fn as_url(uri: &Uri) -> Option<Url> {
     Url::parse(&uri.to_string()).ok()
 }
@@ -198,8 +210,9 @@ impl Session {
     ) -> Result<Response<Incoming>, RequestFailure> {
         let url = format!("{}{query}", self.url);
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let limit = if method == Method::GET { POLL_TIMEOUT } else { REQUEST_TIMEOUT };
         let request = self.http.request(method.clone(), &url, token.as_deref(), accept, content.clone());
-        let response = in_time(request).await?;
+        let response = in_time(limit, request).await?;
         let Some(factory) =
             self.http.token_factory.as_ref().filter(|_| response.status() == StatusCode::UNAUTHORIZED)
         else {
@@ -211,12 +224,15 @@ impl Session {
             ))
         })?;
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&token);
-        in_time(self.http.request(method, &url, token.as_deref(), accept, content)).await
+        in_time(limit, self.http.request(method, &url, token.as_deref(), accept, content)).await
     }
 }
 
-async fn in_time<T>(request: impl Future<Output = Result<T, RequestFailure>>) -> Result<T, RequestFailure> {
-    timeout(REQUEST_TIMEOUT, request)
+async fn in_time<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, RequestFailure>>,
+) -> Result<T, RequestFailure> {
+    timeout(limit, request)
         .await
         .unwrap_or_else(|_| Err(RequestFailure::Network("a request was not answered in time".into())))
 }

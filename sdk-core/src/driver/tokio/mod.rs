@@ -362,7 +362,7 @@ impl Driver {
                 }
             }
         }
-        self.input(Input::Restored { next: restored.next, calls });
+        self.input(Input::Restored { next: restored.next, client_id: restored.client_id, calls });
     }
 
     fn write_store(&mut self, batch: BatchId, ops: Vec<StoreOp<Payload>>) {
@@ -692,6 +692,7 @@ impl Driver {
                 self.notify(ConnectionEvent::TokenRefreshed(result));
             }
             Event::RetryScheduled { previous_retry_count, delay, reason } => {
+                self.http.forget_connections();
                 tracing::warn!(previous_retry_count, ?delay, %reason, "not connected; will try again");
                 self.notify(ConnectionEvent::RetryScheduled { previous_retry_count, delay, reason });
             }

@@ -25,6 +25,7 @@ pub use self::options::{RedbStoreOptions, WhenCorrupt};
 use self::probe::{Found, probe};
 use super::{OutboxStore, StoreError, StoreReport, record};
 use crate::client::{Restored, Sequence, StoreOp};
+use crate::driver::random;
 use crate::protocol::Payload;
 
 const CALLS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("calls");
@@ -34,6 +35,9 @@ const QUARANTINE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("quaran
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT_KEY: &str = "format";
 const NEXT_KEY: &str = "next";
+/// The halves of the name by which servers recognise the calls of this store. A copy of the file has it too: two
+/// processes with copies of one store would be taken for one client.
+const CLIENT_KEYS: [&str; 2] = ["client-high", "client-low"];
 /// How many batches were committed: tells, after a failure, whether the one in flight was.
 const BATCHES_KEY: &str = "batches";
 
@@ -305,6 +309,9 @@ impl RedbStore {
                 let mut meta = transaction.open_table(META)?;
                 meta.insert(FORMAT_KEY, FORMAT)?;
                 meta.insert(NEXT_KEY, 0)?;
+                for key in CLIENT_KEYS {
+                    meta.insert(key, random::number())?;
+                }
                 // From one: zero is a store that was never opened.
                 meta.insert(BATCHES_KEY, 1)?;
             }
@@ -590,7 +597,11 @@ fn quarantine_unreadable(database: &Database) -> Result<(), Error> {
 
 fn read(database: &Database) -> Result<(Restored<Payload>, Vec<StoreReport>), Error> {
     let transaction = database.begin_read()?;
-    let mut next = transaction.open_table(META)?.get(NEXT_KEY)?.map_or(0, |next| next.value());
+    let meta = transaction.open_table(META)?;
+    let number = |key| Ok::<_, Error>(meta.get(key)?.map_or(0, |number| number.value()));
+    let [high, low] = CLIENT_KEYS;
+    let client_id = random::client_id(number(high)?, number(low)?);
+    let mut next = number(NEXT_KEY)?;
     let mut calls = Vec::new();
     for row in transaction.open_table(CALLS)?.iter()? {
         let (sequence, record) = row?;
@@ -611,7 +622,7 @@ fn read(database: &Database) -> Result<(Restored<Payload>, Vec<StoreReport>), Er
         };
         reports.push(StoreReport::Quarantined { sequence, detail });
     }
-    Ok((Restored { calls, next: Sequence(next) }, reports))
+    Ok((Restored { calls, next: Sequence(next), client_id }, reports))
 }
 
 #[cfg(test)]
