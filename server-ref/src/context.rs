@@ -81,6 +81,9 @@ impl Context {
     }
 
     /// Fires when the caller takes the call back or the connection ends; in a hook, when the connection ends.
+    ///
+    /// Calls that must not run twice ([`HubOptions::dedupe`](crate::HubOptions::dedupe)) survive their connection, because
+    /// the caller will ask for the result over another one. If nobody did for the whole window, it fires, too.
     pub fn cancellation(&self) -> CancellationToken {
         self.connection.tokens.get(self.call)
     }

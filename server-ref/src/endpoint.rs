@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::config::Settings;
+use crate::dedupe::Deduper;
 use crate::hub::Hub;
 use crate::options::{HubOptions, SlowConsumers};
 use crate::outbox::{OutboxLimits, Queued};
@@ -20,6 +21,8 @@ pub(crate) struct Endpoint {
     pub(crate) registry: Registry,
     pub(crate) stats: HubStats,
     pub(crate) queued: Arc<Queued>,
+    /// If the hub has [`HubOptions::dedupe`].
+    pub(crate) deduper: Option<Arc<Deduper>>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,

@@ -105,6 +105,8 @@ pub enum BuildError {
     NoAuthentication(String),
     /// A hub without any transport.
     NoTransports(String),
+    /// A hub that must remember calls, but none.
+    NoDedupeEntries(String),
     /// A setting of the configuration.
     Config(crate::config::ConfigError),
 }
@@ -129,6 +131,9 @@ impl fmt::Display for BuildError {
             ),
             Self::NoTransports(path) => {
                 write!(f, "the hub '{path}' has no transport, so nobody could connect")
+            }
+            Self::NoDedupeEntries(path) => {
+                write!(f, "the hub '{path}' has `dedupe` with `max_entries` zero; `None` turns it off")
             }
             Self::Config(error) => error.fmt(f),
         }

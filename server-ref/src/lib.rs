@@ -43,7 +43,8 @@
 //! ```
 //!
 //! [`HubOptions`] say how a hub is served: over which transports, whether connections survive the loss of their socket,
-//! what happens when a token expires or a client does not keep up.
+//! what happens when a token expires or a client does not keep up, and what is remembered so that calls which are repeated
+//! after a lost connection do not run twice.
 //!
 //! The layers, from the wire up: a [`transport`] carries frames; one task per connection cuts them into messages and
 //! asks the sans-IO [`session`] what to do; the [`hub`] finds and runs methods; [`clients`] reaches other connections
@@ -55,6 +56,7 @@ pub mod clients;
 pub mod config;
 mod connection;
 mod context;
+mod dedupe;
 mod endpoint;
 mod error;
 mod http;
@@ -79,6 +81,7 @@ pub use clients::{CallerClients, Client, Groups, HubClients, Recipients};
 pub use config::Config;
 pub use connection::Items;
 pub use context::Context;
+pub use dedupe::{Dedupe, DedupeStatistics};
 pub use error::{BuildError, HubError, SendError};
 pub use http::{HubStatistics, Statistics};
 pub use hub::{DisconnectReason, Hub, HubBuilder, HubFilter, Policy, State, UploadStream};

@@ -7,11 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytestring::ByteString;
 use hubwire::Time;
-use hubwire::protocol::{AvailableTransport, NegotiateResponse, Negotiated, Transport};
+use hubwire::protocol::{AvailableTransport, Extensions, Feature, NegotiateResponse, Negotiated, Transport};
 use parking_lot::Mutex;
 
 use crate::Principal;
 use crate::config::Settings;
+use crate::dedupe::Deduper;
 use crate::identity::Identity;
 use crate::options::HubOptions;
 use crate::transport::{HttpLink, LinkSlot, WebSocketTransport};
@@ -188,6 +189,22 @@ pub(crate) fn grants_stateful_reconnect(
         && asked.is_some_and(|(_, value)| value.trim().eq_ignore_ascii_case("true"))
 }
 
+/// Whether the client says that it reads what only Hubwire servers send.
+pub(crate) fn is_announced(query: &[(String, String)]) -> bool {
+    query.iter().any(|(name, value)| name.eq_ignore_ascii_case("hubwire") && value == "1")
+}
+
+/// What the hub can besides SignalR.
+pub(crate) fn extensions(deduper: Option<&Deduper>) -> Extensions {
+    // Without a name for what is remembered, clients could not tell when it was forgotten.
+    let epoch = deduper.and_then(Deduper::epoch);
+    Extensions {
+        version: 1,
+        features: epoch.map(|_| Feature::Dedupe).into_iter().collect(),
+        epoch: epoch.map(Into::into),
+    }
+}
+
 /// The answer to a negotiation: what the hub can be reached with, in the order of preference.
 pub(crate) fn accepted(
     version: u8,
@@ -196,6 +213,7 @@ pub(crate) fn accepted(
     stateful_reconnect: bool,
     principal: &Principal,
     options: &HubOptions,
+    extensions: Option<Extensions>,
 ) -> NegotiateResponse {
     let offered = Transport::ALL.into_iter().filter(|transport| options.transports.contains(transport));
     NegotiateResponse::Accepted(Negotiated {
@@ -210,6 +228,6 @@ pub(crate) fn accepted(
         token_lifetime_seconds: principal
             .lifetime()
             .filter(|_| version > 0 && options.authentication_refresh),
-        extensions: None,
+        extensions,
     })
 }

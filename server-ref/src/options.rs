@@ -1,5 +1,7 @@
 use hubwire::protocol::Transport;
 
+use crate::Dedupe;
+
 /// How a hub is served. Each hub of a server can have its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubOptions {
@@ -14,6 +16,9 @@ pub struct HubOptions {
     pub authentication_refresh: bool,
     /// What happens to a client for which more waits than may.
     pub slow_consumers: SlowConsumers,
+    /// What is remembered of calls that Hubwire clients may repeat, so that none runs twice. On by default; other clients
+    /// are not concerned.
+    pub dedupe: Option<Dedupe>,
 }
 
 impl Default for HubOptions {
@@ -24,6 +29,7 @@ impl Default for HubOptions {
             close_on_authentication_expiration: false,
             authentication_refresh: false,
             slow_consumers: SlowConsumers::Disconnect,
+            dedupe: Some(Dedupe::default()),
         }
     }
 }

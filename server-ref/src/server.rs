@@ -12,6 +12,7 @@ use crate::auth::Authenticator;
 use crate::clients::{Groups, HubClients};
 use crate::config::{Config, Settings};
 use crate::connection::ConnectionTask;
+use crate::dedupe::Deduper;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
@@ -150,9 +151,13 @@ impl ServerBuilder {
             if options.transports.is_empty() {
                 return Err(BuildError::NoTransports(path));
             }
+            if options.dedupe.is_some_and(|dedupe| dedupe.max_entries == 0) {
+                return Err(BuildError::NoDedupeEntries(path));
+            }
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
+                deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
                 options,
                 registry: Registry::default(),
                 stats: HubStats::default(),
@@ -222,10 +227,20 @@ impl ServerHandle {
     }
 
     /// Ends all connections with an invitation to come back, refuses new ones, and waits for the end, as long as the
-    /// configuration says. Returns whether all have ended.
+    /// configuration says: that of the connections, and that of methods that a client may ask for again. Returns whether
+    /// all have ended.
     pub async fn shutdown(&self) -> bool {
         self.shared.shutdown.begin();
         let limit = self.shared.settings.shutdown_timeout;
-        tokio::time::timeout(limit, self.shared.admission.emptied()).await.is_ok()
+        let ended = async {
+            self.shared.admission.emptied().await;
+            // Without connections no call begins any more.
+            for hub in self.shared.hubs.values() {
+                if let Some(deduper) = &hub.endpoint.deduper {
+                    deduper.idle().await;
+                }
+            }
+        };
+        tokio::time::timeout(limit, ended).await.is_ok()
     }
 }

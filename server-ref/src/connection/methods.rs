@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::future::BoxFuture;
@@ -13,6 +14,7 @@ use hubwire::protocol::{Outcome, Payload};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Connection;
+use crate::dedupe::Ticket;
 use crate::error::HubError;
 use crate::hub::{Dispatched, ItemStream, RawUpload};
 use crate::session::{CallKey, Input, UploadEvent, UploadKey};
@@ -38,6 +40,33 @@ struct Upload {
 struct Running {
     key: CallKey,
     method: BoxFuture<'static, Dispatched>,
+    purpose: Purpose,
+}
+
+/// What a method runs for, besides its caller.
+pub(super) enum Purpose {
+    /// Nothing.
+    Call,
+    /// Its completion is remembered.
+    Remembered(Ticket),
+    /// It is no method, but waits for the end of one that runs elsewhere.
+    Repetition,
+}
+
+impl Purpose {
+    const fn ticket(&self) -> Option<&Ticket> {
+        match self {
+            Self::Remembered(ticket) => Some(ticket),
+            Self::Call | Self::Repetition => None,
+        }
+    }
+
+    /// The method ended.
+    pub(super) fn fulfil(&mut self, outcome: &Outcome<Payload>) {
+        if let Self::Remembered(ticket) = std::mem::replace(self, Self::Call) {
+            ticket.finish(outcome);
+        }
+    }
 }
 
 impl Future for Running {
@@ -45,7 +74,11 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let key = self.key;
-        self.method.poll_unpin(cx).map(|dispatched| (key, dispatched))
+        let dispatched = std::task::ready!(self.method.poll_unpin(cx));
+        if let Dispatched::Done(outcome) = &dispatched {
+            self.purpose.fulfil(outcome);
+        }
+        Poll::Ready((key, dispatched))
     }
 }
 
@@ -74,6 +107,7 @@ impl Methods {
         key: CallKey,
         streaming: bool,
         mut method: BoxFuture<'static, Dispatched>,
+        mut purpose: Purpose,
     ) -> Option<Input<Payload>> {
         if streaming {
             self.aborts.insert(key, AbortHandle::new_pair().0);
@@ -81,12 +115,26 @@ impl Methods {
         // Not the task's waker: if the method is not ready, the queue polls it once more with its own.
         let mut cx = Context::from_waker(std::task::Waker::noop());
         match method.poll_unpin(&mut cx) {
-            Poll::Ready(dispatched) => self.dispatched(key, dispatched),
+            Poll::Ready(dispatched) => {
+                if let Dispatched::Done(outcome) = &dispatched {
+                    purpose.fulfil(outcome);
+                }
+                self.dispatched(key, dispatched)
+            }
             Poll::Pending => {
-                self.calls.get_or_insert_default().push(Running { key, method });
+                self.calls.get_or_insert_default().push(Running { key, method, purpose });
                 None
             }
         }
+    }
+
+    /// Waits for a method that runs elsewhere.
+    pub(super) fn wait(
+        &mut self,
+        key: CallKey,
+        outcome: impl Future<Output = Outcome<Payload>> + Send + 'static,
+    ) -> Option<Input<Payload>> {
+        self.start(key, false, Box::pin(outcome.map(Dispatched::Done)), Purpose::Repetition)
     }
 
     /// What a method came to.
@@ -214,10 +262,28 @@ impl Methods {
 
     /// The connection is over: streams stop, methods go on to their end without it.
     pub(super) fn detach(self) {
-        if let Some(mut calls) = self.calls
-            && !calls.is_empty()
-        {
-            tokio::spawn(async move { while calls.next().await.is_some() {} });
+        // Who waited for a method of another connection asks again.
+        let calls = self.calls.into_iter().flatten();
+        let calls = calls.filter(|call| !matches!(call.purpose, Purpose::Repetition));
+        let calls: FuturesUnordered<_> = calls.collect();
+        if !calls.is_empty() {
+            tokio::spawn(run_detached(calls));
         }
     }
+}
+
+/// Runs methods without their connection. Those whose client may come back for the result are asked to end when it did not
+/// for too long: nothing else would ever tell them.
+async fn run_detached(mut calls: FuturesUnordered<Running>) {
+    let tickets = |calls: &FuturesUnordered<Running>| -> Option<Duration> {
+        calls.iter().find_map(|call| call.purpose.ticket()).map(Ticket::patience)
+    };
+    while let Some(patience) = tickets(&calls) {
+        let ended = async { while calls.next().await.is_some() {} };
+        if tokio::time::timeout(patience, ended).await.is_ok() {
+            return;
+        }
+        calls.iter().filter_map(|call| call.purpose.ticket()).for_each(Ticket::abandon);
+    }
+    while calls.next().await.is_some() {}
 }

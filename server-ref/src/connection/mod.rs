@@ -2,6 +2,7 @@
 
 mod link;
 mod methods;
+mod repetitions;
 mod shared;
 
 use std::collections::VecDeque;
@@ -35,6 +36,7 @@ use crate::transport::{LinkSlot, Received, Transport};
 use crate::{Context, Principal};
 
 use methods::Methods;
+use repetitions::Turn;
 pub(crate) use shared::Connection;
 pub use shared::Items;
 
@@ -321,6 +323,7 @@ impl<T: Transport> ConnectionTask<T> {
                         connection.tokens.cancel(call);
                     }
                 }
+                Output::Withdrawn(headers) => self.withdraw(&headers),
                 Output::OpenUpload(upload) => self.methods.open_upload(upload),
                 Output::CloseUpload(upload) => self.methods.close_upload(upload),
                 Output::Upload(upload, event) => self.methods.upload(upload, event),
@@ -398,11 +401,19 @@ impl<T: Transport> ConnectionTask<T> {
     fn run_method(&mut self, call: MethodCall<Payload>) -> Option<Input<Payload>> {
         let connection = self.connection.clone()?;
         let (key, streaming) = (call.key, call.streaming);
+        let mut purpose = match self.turn(&connection, &call) {
+            Turn::Run(purpose) => purpose,
+            Turn::Done(input) => return input,
+        };
         let uploads = self.methods.take_uploads(&call.uploads, &connection);
         let context = Context::new(connection, self.endpoint.clone(), Some(key));
         let ended = match self.endpoint.hub.dispatch(&self.endpoint, context, call, uploads) {
-            Ok(method) => self.methods.start(key, streaming, method),
-            Err(text) => Some(Input::Finished { call: key, outcome: Outcome::Error(text.into()) }),
+            Ok(method) => self.methods.start(key, streaming, method, purpose),
+            Err(text) => {
+                let outcome = Outcome::Error(text.into());
+                purpose.fulfil(&outcome);
+                Some(Input::Finished { call: key, outcome })
+            }
         };
         // Items keep the order in which a method did things: what it sent is in the outbox already.
         ended

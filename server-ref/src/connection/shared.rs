@@ -101,18 +101,28 @@ pub(crate) struct CallTokens(Mutex<Tokens>);
 struct Tokens {
     /// `None` is the connection itself.
     tokens: HashMap<Option<CallKey>, CancellationToken>,
+    /// Of calls that go on without the connection.
+    kept: HashMap<CallKey, CancellationToken>,
     closed: bool,
 }
 
 impl CallTokens {
     pub(crate) fn get(&self, call: Option<CallKey>) -> CancellationToken {
         let mut tokens = self.0.lock();
+        if let Some(token) = call.and_then(|call| tokens.kept.get(&call)) {
+            return token.clone();
+        }
         if tokens.closed {
             let token = CancellationToken::new();
             token.cancel();
             return token;
         }
         tokens.tokens.entry(call).or_default().clone()
+    }
+
+    /// The call has that token, which does not fire with the end of the connection.
+    pub(crate) fn keep(&self, call: CallKey, token: CancellationToken) {
+        self.0.lock().kept.insert(call, token);
     }
 
     /// The caller takes the call back.
@@ -125,6 +135,9 @@ impl CallTokens {
         let mut tokens = self.0.lock();
         if !tokens.tokens.is_empty() {
             tokens.tokens.remove(&Some(call));
+        }
+        if !tokens.kept.is_empty() {
+            tokens.kept.remove(&call);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::Principal;
 use crate::admission::{Full, Permit};
 use crate::connection::ConnectionTask;
 use crate::identity::Identity;
-use crate::negotiate::{Link, OpenError, Opened, Tokens, random_id};
+use crate::negotiate::{Link, OpenError, Opened, Tokens, is_announced, random_id};
 use crate::transport::{
     EventStream, HttpLink, HttpTransport, LinkSlot, Polled, Received, Transport, WebSocketTransport,
 };
@@ -34,7 +34,7 @@ pub(super) async fn answer(
     parts: &mut Parts,
     body: Body,
 ) -> Response {
-    let announced = query.iter().any(|(name, value)| name.eq_ignore_ascii_case("hubwire") && value == "1");
+    let announced = is_announced(query);
     let request = Request { shared, hub, principal, announced, token: connection_id(query) };
     let response = match parts.method {
         Method::GET if is_websocket(parts) => request.websocket(parts).await,

@@ -156,7 +156,9 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             if !hub.tokens.prepare(now, token, &id, principal.user_id(), stateful, &shared.settings) {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Too many negotiated connections.");
             }
-            negotiate::accepted(version, id, secret, stateful, principal, options)
+            let extensions = negotiate::is_announced(query)
+                .then(|| negotiate::extensions(hub.endpoint.deduper.as_deref()));
+            negotiate::accepted(version, id, secret, stateful, principal, options, extensions)
         }
     };
     json(&response)

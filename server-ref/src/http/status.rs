@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Shared;
+use crate::DedupeStatistics;
 use crate::stats::Event;
 
 /// Rates, measured between requests for the status.
@@ -100,6 +101,8 @@ pub struct HubStatistics {
     pub received: u64,
     /// Messages sent since the start.
     pub sent: u64,
+    /// Calls that must not run twice, if the hub has [`HubOptions::dedupe`](crate::HubOptions::dedupe).
+    pub dedupe: Option<DedupeStatistics>,
 }
 
 impl Shared {
@@ -118,6 +121,7 @@ impl Shared {
                     opened,
                     received,
                     sent,
+                    dedupe: endpoint.deduper.as_ref().map(|deduper| deduper.statistics()),
                 }
             })
             .collect();

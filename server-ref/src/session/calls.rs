@@ -142,7 +142,10 @@ impl<P> Calls<P> {
         let call = self.open.get_mut(&key).filter(|call| !call.canceled)?;
         call.canceled = true;
         if let Some(at) = self.waiting.iter().position(|call| call.key == key) {
-            self.waiting.remove(at);
+            let headers = self.waiting.remove(at).map(|call| call.headers).unwrap_or_default();
+            if !call.exempt && !headers.is_empty() {
+                outputs.push_back(Output::Withdrawn(headers));
+            }
             return Some((key, call.streaming));
         }
         outputs.push_back(Output::Cancel(key));

@@ -115,6 +115,8 @@ pub enum Output<P> {
     Run(MethodCall<P>),
     /// The caller takes the call back: tell the method, stop its stream. It still ends with [`Input::Finished`].
     Cancel(CallKey),
+    /// The caller took a plain call with these headers back before its turn. It was answered.
+    Withdrawn(Headers),
     /// Something came on an uploaded stream.
     Upload(UploadKey, UploadEvent<P>),
     /// The call of an uploaded stream is over, so nothing more comes on it.

@@ -63,6 +63,9 @@ pub use io::{CallKey, Input, MethodCall, Output, UploadEvent, UploadKey};
 use reliable::{Reliable, Verdict};
 use uploads::Uploads;
 
+/// The error of a call that its caller took back before its turn.
+pub(crate) const CANCELED: &str = "The invocation was canceled by the client.";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Handshaking,
@@ -353,7 +356,7 @@ impl<P> Session<P> {
                 if let Some((call, streaming)) = canceled {
                     let outcome = match streaming {
                         true => Outcome::Void,
-                        false => Outcome::Error("The invocation was canceled by the client.".into()),
+                        false => Outcome::Error(CANCELED.into()),
                     };
                     self.handle_finished(now, call, outcome);
                 }

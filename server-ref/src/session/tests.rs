@@ -117,6 +117,7 @@ fn brief(outputs: &[Output<u32>]) -> Vec<String> {
             }
             Output::Run(call) => format!("run {}", call.key.0),
             Output::Cancel(call) => format!("cancel {}", call.0),
+            Output::Withdrawn(headers) => format!("withdrawn {}", headers[0].1),
             Output::OpenUpload(upload) => format!("open upload {}", upload.0),
             Output::CloseUpload(upload) => format!("close upload {}", upload.0),
             Output::Upload(upload, UploadEvent::Item(item)) => format!("upload {} item {item}", upload.0),
@@ -359,6 +360,29 @@ fn cancelled_calls_are_answered_once() {
     );
     assert_eq!(brief(&fixture.message(cancel("b"))), ["cancel 1"]);
     assert_eq!(brief(&fixture.finish(1, 3)), ["b = 3"]);
+}
+
+#[test]
+fn the_headers_of_a_call_that_never_ran_are_told() {
+    let with_headers = |id: &str, streams: &[&str]| {
+        let mut message = invocation(Some(id), streams);
+        if let HubMessage::Invocation(invocation) = &mut message {
+            invocation.call.headers.push(("name".into(), id.into()));
+        }
+        message
+    };
+    let mut fixture = connected();
+    fixture.message(with_headers("a", &[]));
+    assert_eq!(brief(&fixture.message(cancel("a"))), ["cancel 0"], "it runs");
+    fixture.message(with_headers("b", &[]));
+    assert_eq!(
+        brief(&fixture.message(cancel("b"))),
+        ["withdrawn b", "b failed: The invocation was canceled by the client."]
+    );
+    fixture.invoke("c");
+    fixture.message(with_headers("d", &["u"]));
+    let outputs = brief(&fixture.message(cancel("d")));
+    assert_eq!(outputs, ["close upload 0", "d failed: The invocation was canceled by the client."]);
 }
 
 #[test]

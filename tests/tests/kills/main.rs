@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use e2e::proxy::{Accept, EndAfter, Ending, Faults, Lane, Proxy};
 use e2e::random::Random;
 use hubwire_server::testing::TestServer;
-use hubwire_server::{Context, Hub, HubError, Server, State};
+use hubwire_server::{Context, Hub, HubError, HubOptions, Server, State};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
@@ -134,7 +134,10 @@ impl Bench {
             .method("Record", record)
             .build()
             .unwrap();
-        let server = TestServer::start(Server::builder().hub("/hub", hub).build().unwrap()).await.unwrap();
+        // It must not hide what the clients repeat.
+        let plain = HubOptions { dedupe: None, ..HubOptions::default() };
+        let server = Server::builder().hub_with("/hub", hub, plain).build().unwrap();
+        let server = TestServer::start(server).await.unwrap();
         let proxy = Proxy::start(server.address()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (promises, phases) = Default::default();
