@@ -671,6 +671,7 @@ mod named {
             version: 1,
             features: vec![Feature::Dedupe],
             epoch: Some(epoch.to_owned()),
+            dedupe_window: Some(600 * SECOND),
         });
         let accepted = Negotiated { extensions, ..accepted };
         bench.give(Input::Negotiated(bench.request.unwrap(), Ok(NegotiateResponse::Accepted(accepted))));
@@ -730,6 +731,23 @@ mod named {
             assert_eq!(ended(&outputs), [(1, Some(ErrorKind::OutcomeUnknown))], "{next:?}");
             assert_eq!(sent(&outputs), [2, 3], "{next:?}");
             assert_eq!(names(&outputs)[0].1.is_some(), next.is_some());
+        }
+    }
+
+    #[test]
+    fn a_call_that_the_server_may_have_forgotten_is_not_made_again() {
+        for (seconds, expected) in [(599, None), (600, Some(ErrorKind::OutcomeUnknown))] {
+            let mut bench = Bench::new(naming());
+            connect(&mut bench, Some("e"));
+            bench.command(invoke(1));
+            // Lost again meanwhile: the time of the first counts.
+            lose(&mut bench);
+            connect(&mut bench, Some("e"));
+            bench.now = bench.now + Duration::from_secs(seconds);
+            lose(&mut bench);
+            let outputs = connect(&mut bench, Some("e"));
+            assert_eq!(ended(&outputs).first().map(|(_, kind)| *kind), expected.map(Some), "{seconds}");
+            assert_eq!(sent(&outputs).is_empty(), expected.is_some());
         }
     }
 

@@ -246,10 +246,18 @@ fn extensions_are_named_in_the_negotiation_and_unknown_ones_ignored() {
     let NegotiateResponse::Accepted(plain) = negotiated(&Transport::ALL) else { panic!() };
     let body = String::from_utf8(NegotiateResponse::Accepted(plain.clone()).encode()).unwrap();
     assert!(!body.contains("hubwire"), "{body}");
-    let extensions = Extensions { version: 1, features: vec![Feature::Dedupe], epoch: Some("e".into()) };
+    let extensions = Extensions {
+        version: 1,
+        features: vec![Feature::Dedupe],
+        epoch: Some("e".into()),
+        dedupe_window: Some(std::time::Duration::from_secs(2)),
+    };
     let extended = NegotiateResponse::Accepted(Negotiated { extensions: Some(extensions), ..plain });
     let body = String::from_utf8(extended.encode()).unwrap();
-    assert!(body.contains(r#""hubwire":{"version":1,"features":["dedupe"],"epoch":"e"}"#), "{body}");
+    assert!(
+        body.contains(r#""hubwire":{"version":1,"features":["dedupe"],"epoch":"e","dedupeWindowMs":2000}"#),
+        "{body}"
+    );
     assert_eq!(NegotiateResponse::decode(body.as_bytes()).unwrap(), extended);
     let newer =
         body.replace(r#""version":1,"features":["#, r#""version":7,"more":{},"features":[1,"telepathy","#);
@@ -258,6 +266,11 @@ fn extensions_are_named_in_the_negotiation_and_unknown_ones_ignored() {
     };
     assert_eq!(
         newer.extensions,
-        Some(Extensions { version: 7, features: vec![Feature::Dedupe], epoch: Some("e".into()) })
+        Some(Extensions {
+            version: 7,
+            features: vec![Feature::Dedupe],
+            epoch: Some("e".into()),
+            dedupe_window: Some(std::time::Duration::from_secs(2))
+        })
     );
 }

@@ -202,6 +202,7 @@ pub(crate) fn extensions(deduper: Option<&Deduper>) -> Extensions {
         version: 1,
         features: epoch.map(|_| Feature::Dedupe).into_iter().collect(),
         epoch: epoch.map(Into::into),
+        dedupe_window: epoch.and(deduper).map(|deduper| deduper.limits().window),
     }
 }
 

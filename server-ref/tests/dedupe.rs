@@ -542,7 +542,8 @@ async fn the_feature_is_named_to_those_who_read_it() {
         assert_eq!(negotiate(&on, query).await, plain, "{query}");
         assert_eq!(negotiate(&off, query).await, plain, "{query}");
     }
-    assert_eq!(negotiate(&on, "negotiateVersion=1&hubwire=1").await, with("[\"dedupe\"],\"epoch\":\"*\""));
+    let announced = with("[\"dedupe\"],\"epoch\":\"*\",\"dedupeWindowMs\":600000");
+    assert_eq!(negotiate(&on, "negotiateVersion=1&hubwire=1").await, announced);
     assert_eq!(negotiate(&off, "negotiateVersion=1&hubwire=1").await, with("[]"));
     let old = format!("{{\"negotiateVersion\":0,\"connectionId\":\"*\",{transports}}}");
     assert_eq!(negotiate(&on, "").await, old);

@@ -73,7 +73,7 @@ impl<P: OpaquePayload> Client<P> {
             None => {
                 self.joins.leave(&self.config.joins, &entry.target, &entry.arguments);
                 // What may have to be made again is kept by the outbox.
-                let keeps = entry.idempotent || (repeatable && self.established.epoch.is_some());
+                let keeps = entry.idempotent || (repeatable && self.established.memory.is_some());
                 if self.state() == ConnectionState::Connected && self.outbox.is_idle() && !keeps {
                     self.transmit(Departure { entry, kept: None, name: None });
                 } else {
@@ -187,7 +187,9 @@ impl<P: OpaquePayload> Client<P> {
             && let Some(first) = self.outbox.first()
             && (!first.waited || self.calls.queued() < self.window(first.maybe_sent))
         {
-            let Some(departure) = self.outbox.take_next(self.established.epoch.as_ref()) else { return };
+            let Some(departure) = self.outbox.take_next(self.established.memory.as_ref(), self.now) else {
+                return;
+            };
             self.unwatch(departure.entry.call, departure.entry.earliest_deadline());
             self.transmit(departure);
         }
@@ -221,7 +223,7 @@ impl<P: OpaquePayload> Client<P> {
 
     /// A connection is there: ends what its server would not recognise.
     pub(super) fn end_forgotten(&mut self) {
-        for removed in self.outbox.take_forgotten(self.established.epoch.as_ref()) {
+        for removed in self.outbox.take_forgotten(self.established.memory.as_ref(), self.now) {
             let text = "The server that may have run the call has forgotten it.";
             self.end_queued(removed, Error::new(ErrorKind::OutcomeUnknown, text));
         }

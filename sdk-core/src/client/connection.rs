@@ -18,9 +18,8 @@
 
 use std::time::Duration;
 
-use bytestring::ByteString;
-
 use super::io::{Event, HttpRequest, LinkId, LinkRequest, Output, RequestFailure, RequestId};
+use super::outbox::Memory;
 use super::retry::{Decision, RetryContext};
 use super::state::{Cause, ConnectionState};
 use super::stateful::Stateful;
@@ -40,6 +39,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(30);
 /// A server that asks for more than this has most likely taken one unit for another.
 const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
+/// How long a server remembers calls that does not say.
+const DEDUPE_WINDOW: Duration = Duration::from_secs(60);
 /// With a network that has just come back all its clients come back: they are spread over this time.
 const HURRY: Duration = Duration::from_secs(1);
 /// How long to wait after a refresh that failed.
@@ -113,7 +114,7 @@ pub(super) struct Established {
     /// The public one.
     public_id: Option<String>,
     /// What the server remembers of named calls, if it does.
-    pub(super) epoch: Option<ByteString>,
+    pub(super) memory: Option<Memory>,
 }
 
 /// How far the access token is refreshed.
@@ -496,7 +497,7 @@ impl<P: OpaquePayload> Client<P> {
             inherent_keep_alive: transport == Transport::LongPolling,
             is_websocket: transport == Transport::WebSockets,
             public_id: self.established.public_id.take(),
-            epoch: None,
+            memory: None,
             url: url.clone(),
             redirect_token: attempt.token.clone().filter(|_| attempt.redirect_token),
             id: negotiated
@@ -607,7 +608,7 @@ impl<P: OpaquePayload> Client<P> {
                 let previous_connection_id =
                     std::mem::replace(&mut self.established.public_id, connection_id.clone());
                 let cause = Cause::Established { connection_id, previous_connection_id };
-                self.established.epoch = self.epoch(negotiated.extensions);
+                self.established.memory = self.memory(negotiated.extensions);
                 self.change_state(ConnectionState::Connected, cause);
                 self.end_forgotten();
                 self.rejoin();
@@ -624,10 +625,11 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     /// What the server remembers by the names of calls, if this client names them.
-    fn epoch(&self, extensions: Option<Extensions>) -> Option<ByteString> {
+    fn memory(&self, extensions: Option<Extensions>) -> Option<Memory> {
         let extensions = extensions.filter(|extensions| extensions.has(Feature::Dedupe))?;
         let names = self.config.announce && self.config.client_id.is_some();
-        extensions.epoch.filter(|_| names).map(ByteString::from)
+        let window = extensions.dedupe_window.unwrap_or(DEDUPE_WINDOW);
+        extensions.epoch.filter(|_| names).map(|epoch| Memory { epoch: epoch.into(), window })
     }
 
     pub(super) fn handle_malformed(&mut self, link: LinkId, error: ProtocolError) {

@@ -96,8 +96,8 @@ pub(super) struct Entry<P> {
     pub(super) deadline: Option<Time>,
     /// It has waited, and counts for the window.
     pub(super) waited: bool,
-    /// It was sent with a name to a server that recognises it, and remembers what has this name.
-    pub(super) named_for: Option<ByteString>,
+    /// It was sent with a name to a server that recognises it, whose memory has this name, at that time first.
+    pub(super) named_for: Option<(ByteString, Time)>,
     /// How often the server ended the connection while this call alone was in flight.
     pub(super) suspected: u8,
     /// It may have reached the server: it was in flight on a connection that was lost, or comes from a store.
@@ -205,6 +205,15 @@ impl<P> Default for Outbox<P> {
             ending_calls: BTreeSet::new(),
         }
     }
+}
+
+/// What a server remembers of named calls.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    /// The name of its memory: with another one it has forgotten.
+    pub(super) epoch: ByteString,
+    /// How long it remembers a call.
+    pub(super) window: Duration,
 }
 
 /// What names a call to servers, with the name of the client or of the store before it.
@@ -438,21 +447,24 @@ impl<P: OpaquePayload> Outbox<P> {
     }
 
     /// Takes the [first](Self::first) call. An idempotent one stays, in flight, and so does one that can be named to a
-    /// server that remembers what has the name of `epoch`; the other is gone.
-    pub(super) fn take_next(&mut self, epoch: Option<&ByteString>) -> Option<Departure<P>> {
+    /// server that remembers calls; the other is gone.
+    pub(super) fn take_next(&mut self, memory: Option<&Memory>, now: Time) -> Option<Departure<P>> {
         let first = self.queue.first_entry()?;
         if !first.get().stored {
             return None;
         }
         let place = *first.key();
         let mut slot = first.remove();
-        let epoch = epoch.filter(|_| slot.entry.may_be_named());
-        if !slot.entry.idempotent && epoch.is_none() {
+        let memory = memory.filter(|_| slot.entry.may_be_named());
+        if !slot.entry.idempotent && memory.is_none() {
             self.unlink(place, &slot);
             return Some(Departure { entry: slot.entry, kept: None, name: None });
         }
-        slot.entry.named_for = epoch.cloned();
-        let name = epoch.map(|_| CallName { number: slot.number, durable: slot.sequence.is_some() });
+        slot.entry.named_for = memory.map(|memory| match slot.entry.named_for.take() {
+            Some((epoch, since)) if epoch == memory.epoch => (epoch, since),
+            _ => (memory.epoch.clone(), now),
+        });
+        let name = memory.map(|_| CallName { number: slot.number, durable: slot.sequence.is_some() });
         self.forget_key(place, &slot.entry);
         let copy = Entry {
             target: slot.entry.target.clone(),
@@ -466,12 +478,17 @@ impl<P: OpaquePayload> Outbox<P> {
         Some(Departure { entry: copy, kept: Some(place), name })
     }
 
-    /// Takes out what waits and must not be sent to a server that remembers other things than the one that may have run
-    /// it.
-    pub(super) fn take_forgotten(&mut self, epoch: Option<&ByteString>) -> Vec<Removed<P>> {
-        let is_forgotten = |slot: &Slot<P>| {
-            !slot.entry.idempotent && slot.entry.maybe_sent && slot.entry.named_for.as_ref() != epoch
+    /// Takes out what waits and must not be sent to a server that does not remember it: it has another memory than the
+    /// one that may have run it, or that was too long ago.
+    pub(super) fn take_forgotten(&mut self, memory: Option<&Memory>, now: Time) -> Vec<Removed<P>> {
+        let is_remembered = |entry: &Entry<P>| match (&entry.named_for, memory) {
+            (Some((epoch, since)), Some(memory)) => {
+                *epoch == memory.epoch && now.since(*since) < memory.window
+            }
+            _ => false,
         };
+        let is_forgotten =
+            |slot: &Slot<P>| !slot.entry.idempotent && slot.entry.maybe_sent && !is_remembered(&slot.entry);
         let places: Vec<_> =
             self.queue.iter().filter(|(_, slot)| is_forgotten(slot)).map(|(place, _)| *place).collect();
         places.into_iter().filter_map(|place| self.remove(place)).collect()

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 #[cfg(feature = "codec")]
 use super::ProtocolError;
 
@@ -116,6 +118,8 @@ pub struct Extensions {
     pub features: Vec<Feature>,
     /// Names what the server remembers. Another name means that it has forgotten: it was restarted, and kept nothing.
     pub epoch: Option<String>,
+    /// How long it remembers a call with [`Feature::Dedupe`], in whole milliseconds on the wire.
+    pub dedupe_window: Option<Duration>,
 }
 
 impl Extensions {
@@ -169,11 +173,13 @@ pub struct Redirect {
 #[cfg(feature = "codec")]
 mod codec {
     use std::borrow::Cow;
+    use std::time::Duration;
 
     use serde::Serialize;
     use serde_json::Value;
 
     use super::super::json::object;
+    use super::super::message::to_millis;
     use super::{
         AvailableTransport, Extensions, Feature, NegotiateResponse, Negotiated, ProtocolError, Redirect,
         TransferFormats, Transport,
@@ -212,6 +218,8 @@ mod codec {
                 features: Vec<&'static str>,
                 #[serde(skip_serializing_if = "Option::is_none")]
                 epoch: Option<String>,
+                #[serde(skip_serializing_if = "Option::is_none", rename = "dedupeWindowMs")]
+                dedupe_window: Option<u64>,
             }
             #[derive(Serialize)]
             #[serde(rename_all = "camelCase")]
@@ -246,6 +254,7 @@ mod codec {
                         version: extensions.version,
                         features: extensions.features.iter().map(|feature| feature.name()).collect(),
                         epoch: extensions.epoch.clone(),
+                        dedupe_window: extensions.dedupe_window.map(to_millis),
                     }),
                 }),
             };
@@ -313,6 +322,7 @@ mod codec {
         let epoch = object.get("epoch").and_then(Value::as_str);
         Extensions {
             epoch: epoch.map(str::to_owned),
+            dedupe_window: object.get("dedupeWindowMs").and_then(Value::as_u64).map(Duration::from_millis),
             version: version.and_then(|version| u32::try_from(version).ok()).unwrap_or(0),
             features: features
                 .into_iter()

@@ -364,6 +364,7 @@ fuzz_target!(|case: (bool, u8, Vec<Op>)| {
                         version: 1,
                         features: vec![Feature::Dedupe],
                         epoch: Some(if mask & 0x10 != 0 { "a".into() } else { "b".into() }),
+                        dedupe_window: Some(Duration::from_secs(20)),
                     }),
                     ..Negotiated::default()
                 };
