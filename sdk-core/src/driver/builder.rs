@@ -151,8 +151,13 @@ impl HubConnectionBuilder {
     /// A method that joins something for the life of the connection, and the one that leaves it, for example
     /// `JoinConversation` and `LeaveConversation`. Calls of it that succeeded are made again after a new connection, in
     /// order, before everything that was queued; leaving with the same arguments ends that.
-    pub fn rejoin(mut self, join: &str, leave: &str) -> Self {
-        self.config.joins.push(JoinRule::new(join, leave));
+    pub fn rejoin(self, join: &str, leave: &str) -> Self {
+        self.rejoin_rule(JoinRule::new(join, leave))
+    }
+
+    /// As [`rejoin`](Self::rejoin), also for a method that joins what no other leaves.
+    pub fn rejoin_rule(mut self, rule: JoinRule) -> Self {
+        self.config.joins.push(rule);
         self
     }
 
