@@ -821,22 +821,48 @@ mod named {
     }
 }
 
+/// What a server does with a message that is too large for it.
+#[derive(Clone, Copy, Debug)]
+enum TooLarge {
+    /// As ASP.NET Core.
+    CloseMessage,
+    /// As many a WebSocket library.
+    CloseFrame,
+}
+
+impl TooLarge {
+    fn happen(self, bench: &mut Bench) -> Vec<Output<Number>> {
+        match self {
+            Self::CloseMessage => {
+                let error = Some("too large".into());
+                bench.message(HubMessage::Close(Close { error, allow_reconnect: true, ..Close::default() }))
+            }
+            Self::CloseFrame => {
+                let failure = RequestFailure::Closed { code: 1009, reason: String::new() };
+                bench.give(Input::Closed(bench.link.unwrap(), Err(failure)))
+            }
+        }
+    }
+}
+
 #[test]
 fn a_call_that_makes_the_server_close_does_not_keep_the_others_from_getting_through() {
+    for too_large in [TooLarge::CloseMessage, TooLarge::CloseFrame] {
+        the_others_get_through(too_large);
+    }
+}
+
+fn the_others_get_through(too_large: TooLarge) {
     let mut bench = Bench::new(queueing());
     connect(&mut bench);
     let repeated = |number| with(CallKind::Invoke, number, CallOptions { idempotent: true, ..options() });
     let all: Vec<_> = (1..=6).flat_map(|number| bench.command(repeated(number))).collect();
     assert_eq!(sent(&all), [1, 2, 3, 4, 5, 6]);
     // Number 3 is too large for the server, which says so whenever it comes.
-    let too_large = || {
-        let error = Some("too large".into());
-        HubMessage::Close(Close { error, allow_reconnect: true, ..Close::default() })
-    };
     let mut done = Vec::new();
     let mut closes = 1;
     bench.pass(10 * SECOND);
-    bench.message(too_large());
+    too_large.happen(&mut bench);
     for _ in 0..20 {
         bench.pass(40 * SECOND);
         let mut outputs = connect(&mut bench);
@@ -845,7 +871,7 @@ fn a_call_that_makes_the_server_close_does_not_keep_the_others_from_getting_thro
             if number == 3 {
                 closes += 1;
                 bench.pass(10 * SECOND);
-                outputs = bench.message(too_large());
+                outputs = too_large.happen(&mut bench);
             } else {
                 let id = wire_id(&outputs, number);
                 outputs = complete(&mut bench, &id);

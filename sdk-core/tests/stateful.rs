@@ -258,6 +258,12 @@ fn what_ended_in_order_is_not_resumed() {
     let mut bench = connected(stateful_config(1000));
     lose(&mut bench);
     assert_eq!(describe(&bench.command(Command::Stop)), "shut Disconnected");
+    // Nor what the server judged: it would get that again. A server that goes away has judged nothing.
+    for (code, expected) in [(1009, "Disconnected"), (1001, "open")] {
+        let mut bench = connected(stateful_config(1000));
+        let closed = RequestFailure::Closed { code, reason: String::new() };
+        assert_eq!(describe(&bench.give(Input::Closed(bench.link.unwrap(), Err(closed)))), expected);
+    }
 }
 
 #[test]

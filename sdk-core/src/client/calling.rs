@@ -200,13 +200,10 @@ impl<P: OpaquePayload> Client<P> {
         if self.isolating && maybe_sent { 1 } else { self.config.outbox.window.max(1) }
     }
 
-    /// The connection is lost. If the server has ended it, one of the calls that will be made again may be the reason: a
+    /// The server has ended the connection over something it got. One of the calls that will be made again may be the reason: a
     /// message that is too large for it, for one. That call must not keep the others from getting through, so they are
     /// made again one at a time, and it ends when that has happened with it alone a few times.
     pub(super) fn find_culprit(&mut self, lost: &Error) {
-        if !matches!(lost.kind(), ErrorKind::Refused | ErrorKind::Protocol | ErrorKind::Overflow) {
-            return;
-        }
         match self.outbox.in_flight() {
             0 => self.isolating = false,
             1 => {

@@ -163,7 +163,9 @@ impl Fault {
         match failure {
             RequestFailure::Status { code: 408 | 425 | 429, .. } => Self::Passing,
             RequestFailure::Status { code: 400..500, .. } | RequestFailure::Protocol(_) => Self::Final,
-            RequestFailure::Status { .. } | RequestFailure::Network(_) => Self::Passing,
+            RequestFailure::Status { .. } | RequestFailure::Network(_) | RequestFailure::Closed { .. } => {
+                Self::Passing
+            }
         }
     }
 }
@@ -250,7 +252,10 @@ impl<P: OpaquePayload> Client<P> {
         }
         self.leave_link();
         self.end_connection();
-        self.find_culprit(&lost);
+        // A verdict: not the network's, and not of a server that has something else to do.
+        if matches!(lost.kind(), ErrorKind::Refused | ErrorKind::Protocol | ErrorKind::Overflow) {
+            self.find_culprit(&lost);
+        }
         self.lose_calls(Some(&lost), true);
         self.reconnecting = true;
         self.change_state(ConnectionState::Reconnecting, cause);
@@ -659,6 +664,7 @@ impl<P: OpaquePayload> Client<P> {
             return;
         }
         let orderly = result.is_ok();
+        let verdict = result.as_ref().is_err_and(RequestFailure::is_verdict);
         // Who has negotiated has the right address and token; a 404 then means another node, or one that restarted.
         let fault = match &result {
             Err(failure) if self.config.skip_negotiation => Fault::of(failure),
@@ -684,14 +690,20 @@ impl<P: OpaquePayload> Client<P> {
                 self.timers.stop_connection();
                 self.change_state(ConnectionState::Disconnected, Cause::Requested);
             }
-            // A transport that the server closed in order is not to be replaced.
+            // A transport that the server closed in order is not to be replaced, nor one that it closed over something
+            // it got: it would get that again.
             Phase::Connected { .. }
-                if self.stateful.is_some() && !orderly && error.kind() == ErrorKind::Network =>
+                if self.stateful.is_some() && !orderly && !verdict && error.kind() == ErrorKind::Network =>
             {
                 self.resume(error);
             }
             Phase::Resuming { lost, .. } => self.lost(lost, None),
-            Phase::Connected { .. } => self.lost(error, None),
+            Phase::Connected { .. } => {
+                if verdict {
+                    self.find_culprit(&error);
+                }
+                self.lost(error, None);
+            }
             _ => self.attempt_failed(error, fault, hint),
         }
     }

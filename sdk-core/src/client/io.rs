@@ -223,6 +223,13 @@ pub enum RequestFailure {
         /// The header `Retry-After`, where it has a number of seconds (RFC 9110, section 10.2.3).
         retry_after: Option<Duration>,
     },
+    /// The peer closed the WebSocket, with another status than normal closure.
+    Closed {
+        /// The status code (RFC 6455, section 7.4).
+        code: u16,
+        /// The peer's text; may be empty.
+        reason: String,
+    },
     /// No answer, or none that could be read to its end.
     Network(String),
     /// The answer is malformed.
@@ -238,6 +245,12 @@ impl RequestFailure {
         }
     }
 
+    /// Whether the peer has judged what it got: unacceptable, malformed, against a policy, too big, or beyond it (RFC 6455,
+    /// section 7.4.1).
+    pub(super) const fn is_verdict(&self) -> bool {
+        matches!(self, Self::Closed { code: 1002 | 1003 | 1007..=1009 | 1011, .. })
+    }
+
     /// The same as an [`Error`].
     pub(super) fn into_error(self) -> Error {
         use crate::ErrorKind;
@@ -247,6 +260,12 @@ impl RequestFailure {
             }
             Self::Status { code, text, .. } => {
                 Error::new(ErrorKind::Refused, format!("the server answered with status {code}: {text}"))
+            }
+            // The official clients' text.
+            Self::Closed { code, reason } => {
+                let reason = if reason.is_empty() { "no reason given" } else { &reason };
+                let text = format!("WebSocket closed with status code: {code} ({reason}).");
+                Error::new(ErrorKind::Network, text)
             }
             Self::Network(detail) => Error::new(ErrorKind::Network, detail),
             Self::Protocol(error) => error.into(),

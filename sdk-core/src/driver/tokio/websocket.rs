@@ -156,14 +156,8 @@ impl Link for WebSocketLink {
                 Message::Text(text) => return Poll::Ready(LinkEvent::Received(text.into())),
                 Message::Binary(bytes) => return Poll::Ready(LinkEvent::Received(bytes)),
                 Message::Close(Some(frame)) if frame.code != CloseCode::Normal => {
-                    let reason = match frame.reason.as_str() {
-                        "" => "no reason given",
-                        reason => reason,
-                    };
-                    // The official clients' text.
-                    let code = u16::from(frame.code);
-                    let text = format!("WebSocket closed with status code: {code} ({reason}).");
-                    return Poll::Ready(LinkEvent::Closed(Err(RequestFailure::Network(text))));
+                    let (code, reason) = (frame.code.into(), frame.reason.to_string());
+                    return Poll::Ready(LinkEvent::Closed(Err(RequestFailure::Closed { code, reason })));
                 }
                 Message::Close(_) => return Poll::Ready(LinkEvent::Closed(Ok(()))),
                 Message::Pong(number) => {
