@@ -40,6 +40,7 @@ enum Op {
     Message(Message),
     Malformed,
     Closed(bool),
+    ClosedWith(u8),
     Paused,
     Resumed,
     Pass(u16),
@@ -421,6 +422,10 @@ fuzz_target!(|case: (bool, u8, Vec<Op>)| {
                 None
             }
             Op::Restored(_) => None,
+            Op::ClosedWith(code) => link.map(|link| {
+                let code = 1000 + u16::from(code % 16);
+                Input::Closed(link, Err(RequestFailure::Closed { code, reason: String::new() }))
+            }),
             Op::Paused => Some(Input::Paused),
             Op::Resumed => Some(Input::Resumed),
             Op::Pass(millis) => {
