@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::io::{Event, HttpRequest, LinkId, LinkRequest, Output, RequestFailure, RequestId};
 use super::outbox::Memory;
+use super::refresh::Refreshing;
 use super::retry::{Decision, RetryContext};
 use super::state::{Cause, ConnectionState};
 use super::stateful::Stateful;
@@ -43,8 +44,6 @@ const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
 const DEDUPE_WINDOW: Duration = Duration::from_secs(60);
 /// With a network that has just come back all its clients come back: they are spread over this time.
 const HURRY: Duration = Duration::from_secs(1);
-/// How long to wait after a refresh that failed.
-const REFRESH_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the connection waits for.
 #[derive(Debug)]
@@ -110,18 +109,11 @@ pub(super) struct Established {
     /// The token that replaced the application's, after a redirect.
     redirect_token: Option<String>,
     /// The secret id of the connection.
-    id: String,
+    pub(super) id: String,
     /// The public one.
     public_id: Option<String>,
     /// What the server remembers of named calls, if it does.
     pub(super) memory: Option<Memory>,
-}
-
-/// How far the access token is refreshed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refreshing {
-    Token(RequestId),
-    Posted(RequestId),
 }
 
 /// Attempts that failed.
@@ -708,54 +700,6 @@ impl<P: OpaquePayload> Client<P> {
         }
     }
 
-    /// The server said how long the token is valid.
-    fn schedule_refresh(&mut self, lifetime_seconds: Option<u64>) {
-        const MARGIN: u64 = 5 * 60;
-        self.timers.stop(Timer::Refresh);
-        let wanted =
-            self.config.token_refresh && self.config.has_token_factory && !self.established.id.is_empty();
-        if let Some(lifetime) = lifetime_seconds.filter(|lifetime| wanted && *lifetime > 0) {
-            let after = if lifetime < 2 * MARGIN { lifetime / 2 } else { lifetime - MARGIN };
-            self.timers.set(Timer::Refresh, self.now + Duration::from_secs(after.max(1)));
-        }
-    }
-
-    fn post_refresh(&mut self, token: Option<String>) {
-        let request = self.next_request();
-        self.timers.set(Timer::Request, self.now + self.config.request_timeout);
-        // The application's own endpoint, even after a redirect.
-        let url = url::refresh(&self.config.url, &self.established.id);
-        self.out.push_back(Output::Refresh(request, HttpRequest { url, token }));
-        self.refreshing = Some(Refreshing::Posted(request));
-    }
-
-    pub(super) fn handle_refreshed(
-        &mut self,
-        answered: RequestId,
-        result: Result<Option<u64>, RequestFailure>,
-    ) {
-        if self.refreshing != Some(Refreshing::Posted(answered)) {
-            return;
-        }
-        match result {
-            Ok(lifetime) => {
-                self.refreshing = None;
-                self.timers.stop(Timer::Request);
-                self.schedule_refresh(lifetime);
-                self.event(Event::TokenRefreshed(Ok(())));
-            }
-            Err(failure) => self.refresh_failed(failure.into_error()),
-        }
-    }
-
-    /// Tried again later: the token may still be valid for minutes.
-    fn refresh_failed(&mut self, error: Error) {
-        self.refreshing = None;
-        self.timers.stop(Timer::Request);
-        self.timers.set(Timer::Refresh, self.now + REFRESH_AGAIN);
-        self.event(Event::TokenRefreshed(Err(error)));
-    }
-
     pub(super) fn handle_timer(&mut self, timer: Timer) {
         let text = match timer {
             Timer::KeepAlive => return self.send(HubMessage::Ping),
@@ -765,13 +709,7 @@ impl<P: OpaquePayload> Client<P> {
                 }
                 return;
             }
-            Timer::Refresh => {
-                let request = self.next_request();
-                self.timers.set(Timer::Request, self.now + self.config.request_timeout);
-                self.out.push_back(Output::Token(request));
-                self.refreshing = Some(Refreshing::Token(request));
-                return;
-            }
+            Timer::Refresh => return self.begin_refresh(),
             // The transport does not close: leave it behind.
             Timer::Close => return self.disconnect(Cause::Requested),
             Timer::ServerTimeout | Timer::Liveness => {
@@ -882,7 +820,7 @@ impl<P: OpaquePayload> Client<P> {
         self.next_request()
     }
 
-    const fn next_request(&mut self) -> RequestId {
+    pub(super) const fn next_request(&mut self) -> RequestId {
         self.last_request += 1;
         RequestId(self.last_request)
     }
