@@ -81,6 +81,20 @@ struct Process {
     wait: Option<Time>,
 }
 
+impl Process {
+    fn new(seed: u64) -> Self {
+        Self {
+            client: Client::new(config(), seed),
+            link: None,
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            writing: None,
+            open: BTreeMap::new(),
+            wait: None,
+        }
+    }
+}
+
 struct World {
     random: Random,
     now: Time,
@@ -103,22 +117,13 @@ fn config() -> Config {
 
 impl World {
     fn new(seed: u64, mutation: Mutation) -> Self {
-        let process = Process {
-            client: Client::new(config(), seed),
-            link: None,
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
-            writing: None,
-            open: BTreeMap::new(),
-            wait: None,
-        };
         let random = Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut world = Self {
             random,
             now: Time::from_millis(1),
             disk: Disk::default(),
             history: History::default(),
-            process,
+            process: Process::new(seed),
             next_number: 0,
             next_call: 0,
             mutation,
@@ -129,15 +134,7 @@ impl World {
 
     /// Starts a process on what the disk has.
     fn boot(&mut self, seed: u64) {
-        self.process = Process {
-            client: Client::new(config(), seed),
-            link: None,
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
-            writing: None,
-            open: BTreeMap::new(),
-            wait: None,
-        };
+        self.process = Process::new(seed);
         let mut calls = Vec::new();
         for (sequence, stored) in self.disk.calls.clone() {
             let call = CallId(self.next_call);
