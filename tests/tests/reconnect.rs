@@ -297,6 +297,32 @@ async fn a_store_that_cannot_be_used_is_told_and_keeps_no_promise_falsely() {
     assert!(refused.detail().contains("the disk is on fire"), "{refused}");
 }
 
+/// A store with a mistake in it.
+struct Panicking;
+
+impl OutboxStore for Panicking {
+    fn load(&mut self) -> Result<hubwire::client::Restored<Payload>, StoreError> {
+        Ok(hubwire::client::Restored::default())
+    }
+
+    fn apply(&mut self, _: &[hubwire::client::StoreOp<Payload>]) -> Result<(), StoreError> {
+        panic!("a mistake")
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_fails_its_calls_and_hangs_nobody() {
+    let seen = Seen::default();
+    let server = TestServer::start(server(&seen)).await.unwrap();
+    let connection = builder(server.address()).outbox_store(Panicking).build().unwrap();
+    soon(connection.start()).await.unwrap();
+    for _ in 0..2 {
+        let refused = soon(connection.call("Record").arguments((1,)).durable().enqueue()).await.unwrap_err();
+        assert!(refused.detail().contains("panicked"), "{refused}");
+    }
+    assert_eq!(soon(connection.invoke::<u32>("Record", (2,))).await, Ok(2), "what needs no store works");
+}
+
 #[tokio::test]
 async fn a_policy_of_the_application_decides() {
     let address = free_address().await;

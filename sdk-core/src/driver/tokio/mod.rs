@@ -15,6 +15,7 @@ mod long_polling;
 mod outgoing;
 mod posts;
 mod sse;
+mod storage;
 mod websocket;
 
 use std::collections::{HashMap, VecDeque};
@@ -32,14 +33,14 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use super::builder::{RetryFunction, TokenFactory};
-use super::connection::{StateChange, driver_gone};
+use super::connection::StateChange;
 use super::event::ConnectionEvent;
 use super::handlers::Handlers;
 use super::store::{OutboxStore, StoreReport};
 use crate::client::{
     BatchId, CallId, CallKind, CallOptions, CallRequest, Cause, Client, Command, Config, ConnectionState,
     Event, Hint, Input, LinkId, LinkRequest, Metrics, OutboxProgress, Output, Quality, Reply, ReplyId,
-    RequestFailure, RequestId, StoreOp, StoredCall, UploadId,
+    RequestFailure, RequestId, StoredCall, UploadId,
 };
 use crate::protocol::frame::FrameDecoder;
 use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, Transport};
@@ -52,6 +53,7 @@ use http::{Http, Session};
 use link::{Link, LinkEvent, Wanted};
 use long_polling::LongPollingLink;
 use sse::SseLink;
+use storage::{Storage, Written};
 use websocket::WebSocketLink;
 
 /// Bytes that may wait for the socket before calls of the application have to wait.
@@ -157,8 +159,7 @@ enum Finished {
     Negotiated(RequestId, Result<NegotiateResponse, RequestFailure>),
     Refreshed(RequestId, Result<Option<u64>, RequestFailure>),
     Opened(LinkId, Result<Box<dyn Link>, RequestFailure>),
-    /// The store comes back with its answer.
-    Stored(BatchId, Box<dyn OutboxStore>, Result<(), Error>),
+    Stored(BatchId, Written),
 }
 
 /// An item, or the end, of an upload.
@@ -208,13 +209,8 @@ pub(super) struct Driver {
     notices: mpsc::Sender<Notice>,
     status: watch::Sender<Status>,
     handlers: Arc<Handlers>,
-    /// None while it is being written, without one, and when it cannot be used.
-    store: Option<Box<dyn OutboxStore>>,
-    store_error: Option<Error>,
-    /// Batches that no store takes.
-    failed_batches: Vec<BatchId>,
+    storage: Storage,
     restored: Vec<RestoredCall>,
-    store_reports: Vec<StoreReport>,
 }
 
 impl Driver {
@@ -231,11 +227,8 @@ impl Driver {
         Self {
             encoding: config.encoding,
             client: Client::new(config, options.seed),
-            store: options.store.take(),
-            store_error: None,
-            failed_batches: Vec::new(),
+            storage: Storage::new(options.store.take()),
             restored: Vec::new(),
-            store_reports: Vec::new(),
             handlers,
             http: Http::new(
                 options.connector.clone(),
@@ -316,30 +309,7 @@ impl Driver {
 
     /// Reads the store, before anything else happens.
     async fn restore(&mut self, ids: &AtomicU64) {
-        let Some(mut store) = self.store.take() else { return };
-        let loaded = ::tokio::task::spawn_blocking(move || {
-            let restored = store.load();
-            let reports = store.take_reports();
-            (store, restored, reports)
-        });
-        let (store, restored, reports) = match loaded.await {
-            Ok((store, Ok(restored), reports)) => (store, restored, reports),
-            Ok((_, Err(error), _)) => {
-                tracing::error!(%error, "the store of the outbox cannot be read");
-                self.store_error = Some(error.into());
-                return;
-            }
-            Err(panic) => {
-                let text = format!("The store of the outbox cannot be read: {panic}");
-                self.store_error = Some(Error::new(ErrorKind::Misuse, text));
-                return;
-            }
-        };
-        self.store = Some(store);
-        for report in &reports {
-            tracing::error!(%report, "the store of the outbox was damaged");
-        }
-        self.store_reports = reports;
+        let Some(restored) = self.storage.load().await else { return };
         let mut calls = Vec::with_capacity(restored.calls.len());
         for (sequence, stored) in restored.calls {
             let call = CallId(ids.fetch_add(1, Ordering::Relaxed));
@@ -365,25 +335,6 @@ impl Driver {
         self.input(Input::Restored { next: restored.next, client_id: restored.client_id, calls });
     }
 
-    fn write_store(&mut self, batch: BatchId, ops: Vec<StoreOp<Payload>>) {
-        match self.store.take() {
-            Some(mut store) => {
-                self.tasks.spawn_blocking(move || {
-                    let result = store.apply(&ops).map_err(Error::from);
-                    Finished::Stored(batch, store, result)
-                });
-            }
-            None => {
-                let error = self.store_error.clone().unwrap_or_else(|| {
-                    Error::new(ErrorKind::Misuse, "The store of the outbox was lost when it panicked.")
-                });
-                // Not from within the drain that asks.
-                self.failed_batches.push(batch);
-                self.store_error = Some(error);
-            }
-        }
-    }
-
     fn now(&mut self) -> Time {
         self.clock.now()
     }
@@ -404,7 +355,7 @@ impl Driver {
     fn handle_request(&mut self, request: Request) {
         match request {
             Request::Start(reply) => {
-                if let Some(error) = &self.store_error {
+                if let Some(error) = self.storage.error() {
                     return drop(reply.send(Err(error.clone())));
                 }
                 let now = self.now();
@@ -494,7 +445,7 @@ impl Driver {
             Control::Reply(reply, answer) => self.command(Command::Reply(reply, answer)),
             Control::Hint(hint) => self.input(Input::Hint(hint)),
             Control::Metrics(reply) => drop(reply.send(self.client.metrics())),
-            Control::StoreReports(reply) => drop(reply.send(std::mem::take(&mut self.store_reports))),
+            Control::StoreReports(reply) => drop(reply.send(self.storage.take_reports())),
             Control::Restored(reply) => drop(reply.send(std::mem::take(&mut self.restored))),
         }
     }
@@ -514,8 +465,8 @@ impl Driver {
                 self.link = Some(OpenLink { id, link, frames, handshaking: !opening.resumes });
                 self.input(Input::Opened(id));
             }
-            Finished::Stored(batch, store, result) => {
-                self.store = Some(store);
+            Finished::Stored(batch, written) => {
+                let result = self.storage.written(written);
                 self.input(Input::Stored(batch, result));
             }
             Finished::Opened(id, Err(failure)) => {
@@ -585,10 +536,7 @@ impl Driver {
             match self.client.poll() {
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
-                    let Some(batch) = self.failed_batches.pop() else { return };
-                    let error = self.store_error.clone().unwrap_or_else(driver_gone);
-                    let now = self.now();
-                    let _ = self.client.handle(now, Input::Stored(batch, Err(error)));
+                    return;
                 }
                 Output::Retry(request, context) => {
                     let policy = self.options.retry.clone();
@@ -606,7 +554,10 @@ impl Driver {
                         link.link.ping(number);
                     }
                 }
-                Output::Store(batch, ops) => self.write_store(batch, ops),
+                Output::Store(batch, ops) => {
+                    let write = self.storage.write(ops);
+                    self.tasks.spawn_blocking(move || Finished::Stored(batch, write()));
+                }
                 Output::Token(request) => {
                     let token = self.options.token_factory.as_ref().map(|factory| factory());
                     self.tasks.spawn(async move {
