@@ -158,12 +158,9 @@ impl<P: OpaquePayload> Client<P> {
     fn end_queued(&mut self, removed: Removed<P>, error: Error) {
         let entry = &removed.entry;
         self.unwatch(entry.call, entry.earliest_deadline());
-        for upload in entry.uploads.clone() {
-            self.event(Event::UploadStopped(upload));
-        }
+        self.stop_uploads(entry);
         let error = match (entry.maybe_sent, error.kind()) {
-            (false, _) | (true, ErrorKind::Cancelled) => error,
-            (true, ErrorKind::OutcomeUnknown) => error,
+            (false, _) | (true, ErrorKind::Cancelled | ErrorKind::OutcomeUnknown) => error,
             (true, _) => Error::new(
                 ErrorKind::OutcomeUnknown,
                 format!("{error} It may have reached the server before."),
@@ -200,9 +197,9 @@ impl<P: OpaquePayload> Client<P> {
         if self.isolating && maybe_sent { 1 } else { self.config.outbox.window.max(1) }
     }
 
-    /// The server has ended the connection over something it got. One of the calls that will be made again may be the reason: a
-    /// message that is too large for it, for one. That call must not keep the others from getting through, so they are
-    /// made again one at a time, and it ends when that has happened with it alone a few times.
+    /// The server has ended the connection over something it got. One of the calls that will be made again may be the
+    /// reason: a message that is too large for it, for one. That call must not keep the others from getting through, so
+    /// they are made again one at a time, and it ends when that has happened with it alone a few times.
     pub(super) fn find_culprit(&mut self, lost: &Error) {
         match self.outbox.in_flight() {
             0 => self.isolating = false,
@@ -228,13 +225,10 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The header by which a server recognises a call.
     fn headers(&self, name: Option<CallName>) -> Headers {
-        let client_id = match name {
-            Some(CallName { durable: true, .. }) => Some(self.store_id.as_str()).filter(|id| !id.is_empty()),
-            Some(CallName { durable: false, .. }) => self.config.client_id.as_deref(),
-            None => None,
-        };
-        match (client_id, name) {
-            (Some(client_id), Some(CallName { number, .. })) => {
+        let Some(CallName { number, durable }) = name else { return Headers::new() };
+        let client_id = if durable { Some(self.store_id.as_str()) } else { self.config.client_id.as_deref() };
+        match client_id {
+            Some(client_id) if !client_id.is_empty() => {
                 vec![(ID_HEADER, format!("{client_id}/{number}").into())]
             }
             _ => Headers::new(),
@@ -248,28 +242,26 @@ impl<P: OpaquePayload> Client<P> {
         let stream_ids = self.calls.open_uploads(&uploads);
         let message = Call { headers: self.headers(name), stream_ids, ..Call::new(target, arguments) };
         let is_send = kind == CallKind::Send && kept.is_none();
-        let pending = |uploads| {
-            let owner = Owner::Application(call);
-            Pending { owner, kind, uploads, deadline, kept, queued, join: join.clone() }
-        };
-        let message = match kind {
-            CallKind::Send | CallKind::Invoke => {
-                let invocation_id = (!is_send).then(|| self.calls.open(pending(uploads.clone())));
-                HubMessage::Invocation(Invocation { invocation_id, call: message })
+        let invocation_id = if is_send {
+            // Nobody will say whether it succeeded.
+            if let Some(join) = join {
+                self.joins.record(join);
             }
-            CallKind::Stream => {
-                let invocation_id = self.calls.open(pending(uploads.clone()));
+            None
+        } else {
+            let (owner, uploads) = (Owner::Application(call), uploads.clone());
+            Some(self.calls.open(Pending { owner, kind, uploads, deadline, kept, queued, join }))
+        };
+        self.send(match (kind, invocation_id) {
+            (CallKind::Stream, Some(invocation_id)) => {
                 HubMessage::StreamInvocation(StreamInvocation { invocation_id, call: message })
             }
-        };
-        self.send(message);
+            (_, invocation_id) => HubMessage::Invocation(Invocation { invocation_id, call: message }),
+        });
         for upload in uploads {
             self.event(Event::UploadStarted(upload));
         }
         if is_send {
-            if let Some(join) = join {
-                self.joins.record(join);
-            }
             self.event(Event::Completed { call, result: Ok(None) });
         } else {
             self.watch(call, deadline);
