@@ -57,6 +57,7 @@ pub mod config;
 mod connection;
 mod context;
 mod dedupe;
+pub mod delivery;
 mod endpoint;
 mod error;
 mod http;

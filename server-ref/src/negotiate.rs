@@ -7,13 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytestring::ByteString;
 use hubwire::Time;
+use hubwire::protocol::delivery::is_client_id;
 use hubwire::protocol::{AvailableTransport, Extensions, Feature, NegotiateResponse, Negotiated, Transport};
 use parking_lot::Mutex;
 
 use crate::Principal;
 use crate::config::Settings;
 use crate::dedupe::Deduper;
-use crate::identity::Identity;
+use crate::identity::{Announcement, Identity};
 use crate::options::HubOptions;
 use crate::transport::{HttpLink, LinkSlot, WebSocketTransport};
 
@@ -189,9 +190,16 @@ pub(crate) fn grants_stateful_reconnect(
         && asked.is_some_and(|(_, value)| value.trim().eq_ignore_ascii_case("true"))
 }
 
-/// Whether the client says that it reads what only Hubwire servers send.
-pub(crate) fn is_announced(query: &[(String, String)]) -> bool {
-    query.iter().any(|(name, value)| name.eq_ignore_ascii_case("hubwire") && value == "1")
+/// What the client says of itself, if it reads what only Hubwire servers send.
+pub(crate) fn announcement(query: &[(String, String)]) -> Option<Announcement> {
+    let value = |wanted: &str| {
+        let mut pairs = query.iter();
+        pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str())
+    };
+    (value("hubwire") == Some("1")).then(|| Announcement {
+        // A name that is none is as good as none: nothing is kept for it.
+        client_id: value("clientId").filter(|id| is_client_id(id)).map(Into::into),
+    })
 }
 
 /// What the hub can besides SignalR.

@@ -17,7 +17,7 @@ use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
-use crate::identity::Identity;
+use crate::identity::{Announcement, Identity};
 use crate::negotiate::{Tokens, random_id};
 use crate::options::HubOptions;
 use crate::outbox::Queued;
@@ -213,7 +213,7 @@ impl ServerHandle {
         let id = random_id().ok().filter(|_| !self.shared.shutdown.has_begun())?;
         let permit = self.shared.admission.admit(principal.user_id()).ok()?;
         let session = self.shared.settings.sessions.websocket.clone();
-        let identity = Identity::new(principal, true);
+        let identity = Identity::new(principal, Some(Announcement::default()));
         let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), identity, session);
         Some(async move {
             task.run().await;

@@ -15,6 +15,7 @@ use super::state::ConnectionState;
 use super::stored::{CallKind, Sequence, StoredCall};
 use super::timers::Timer;
 use super::{Client, Misuse};
+use crate::protocol::delivery;
 use crate::protocol::{
     Call, CancelInvocation, Completion, Headers, HubMessage, Invocation, OpaquePayload, Outcome,
     StreamInvocation,
@@ -27,7 +28,7 @@ const CONNECTION_CLOSED: &str = "Invocation canceled due to the underlying conne
 /// What .NET clients say when the caller of an upload goes away.
 const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
 /// How a server recognises a call: `CLIENT/NUMBER`.
-const ID_HEADER: ByteString = ByteString::from_static("hubwire-id");
+const ID_HEADER: ByteString = ByteString::from_static(delivery::ID_HEADER);
 /// How often a call may be the only one in flight when the server ends the connection.
 const CULPRIT: u8 = 3;
 /// How long to wait before a store is asked again to forget what has ended.

@@ -26,6 +26,7 @@ use super::state::{Cause, ConnectionState};
 use super::stateful::Stateful;
 use super::timers::Timer;
 use super::{Client, Misuse, url};
+use crate::protocol::delivery::is_client_id;
 use crate::protocol::{
     self, Close, Extensions, Feature, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse,
     Negotiated, OpaquePayload, ProtocolError, Redirect, Transport,
@@ -401,8 +402,9 @@ impl<P: OpaquePayload> Client<P> {
 
     fn negotiate(&mut self, attempt: Attempt) {
         let request = self.take_request();
+        let url = url::negotiate(&attempt.url, self.config.stateful_reconnect.is_some());
         let http = HttpRequest {
-            url: url::negotiate(&attempt.url, self.config.stateful_reconnect.is_some(), self.config.announce),
+            url: if self.config.announce { url::announced(&url, None) } else { url },
             token: attempt.token.clone(),
         };
         self.out.push_back(Output::Negotiate(request, http));
@@ -489,7 +491,7 @@ impl<P: OpaquePayload> Client<P> {
             Some(negotiated) => url::connect(&attempt.url, negotiated.transport_id()),
             None => attempt.url.clone(),
         };
-        let url = if self.config.announce { url::announced(&url) } else { url };
+        let url = if self.config.announce { url::announced(&url, self.session_id()) } else { url };
         self.established = Established {
             inherent_keep_alive: transport == Transport::LongPolling,
             is_websocket: transport == Transport::WebSockets,
@@ -619,6 +621,12 @@ impl<P: OpaquePayload> Client<P> {
                 self.attempt_failed(error, Fault::Final, None);
             }
         }
+    }
+
+    /// The name under which the server keeps messages for this client: that of the store outlives the process.
+    fn session_id(&self) -> Option<&str> {
+        let own = self.config.client_id.as_deref();
+        Some(&*self.store_id).filter(|id| !id.is_empty()).or(own).filter(|id| is_client_id(id))
     }
 
     /// What the server remembers by the names of calls, if this client names them.

@@ -1,7 +1,7 @@
 //! The addresses of a connection, as text: a URL library would be most of the browser's wasm.
 
 /// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
-pub(super) fn negotiate(base: &str, stateful_reconnect: bool, announce: bool) -> String {
+pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
     let mut url = below(base, "negotiate");
     if !has_parameter(base, "negotiateVersion") {
         url = with_parameter(&url, "negotiateVersion", "1");
@@ -9,12 +9,19 @@ pub(super) fn negotiate(base: &str, stateful_reconnect: bool, announce: bool) ->
     if stateful_reconnect && !has_parameter(base, "useStatefulReconnect") {
         url = with_parameter(&url, "useStatefulReconnect", "true");
     }
-    if announce { announced(&url) } else { url }
+    url
 }
 
-/// The address with the parameter by which Hubwire servers know who reads their headers and fields.
-pub(super) fn announced(url: &str) -> String {
-    if has_parameter(url, "hubwire") { url.to_owned() } else { with_parameter(url, "hubwire", "1") }
+/// The address with the parameters by which Hubwire servers know who reads their headers and fields.
+pub(super) fn announced(url: &str, client_id: Option<&str>) -> String {
+    if has_parameter(url, "hubwire") {
+        return url.to_owned();
+    }
+    let url = with_parameter(url, "hubwire", "1");
+    match client_id {
+        Some(id) if !has_parameter(&url, "clientId") => with_parameter(&url, "clientId", id),
+        _ => url,
+    }
 }
 
 /// The address to refresh the token of a connection at.
@@ -85,12 +92,15 @@ mod tests {
             ),
             ("http://h/hub#part", "http://h/hub/negotiate?negotiateVersion=1"),
         ] {
-            assert_eq!(negotiate(base, false, false), expected);
+            assert_eq!(negotiate(base, false), expected);
         }
         assert_eq!(
-            negotiate("http://h/hub", true, true),
+            announced(&negotiate("http://h/hub", true), None),
             "http://h/hub/negotiate?negotiateVersion=1&useStatefulReconnect=true&hubwire=1"
         );
+        assert_eq!(announced("http://h/hub?id=1", Some("me")), "http://h/hub?id=1&hubwire=1&clientId=me");
+        assert_eq!(announced("http://h/hub?ClientId=you", Some("me")), "http://h/hub?ClientId=you&hubwire=1");
+        assert_eq!(announced("http://h/hub?hubwire=0", Some("me")), "http://h/hub?hubwire=0");
     }
 
     #[test]

@@ -136,15 +136,24 @@ pub enum Feature {
     /// A call with the header `hubwire-id` runs once, however often it comes; repetitions get the completion of the
     /// first.
     Dedupe,
+    /// Messages of the server can be acknowledged, several at once too, and follow the client to its next connection.
+    Ack,
+    /// Streams keep what was sent, so that a client gets what it missed.
+    History,
+    /// Objects come as changes, and can be asked for as a whole.
+    Delta,
 }
 
 impl Feature {
-    const ALL: [Self; 1] = [Self::Dedupe];
+    const ALL: [Self; 4] = [Self::Dedupe, Self::Ack, Self::History, Self::Delta];
 
     /// The name in a negotiate response.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Dedupe => "dedupe",
+            Self::Ack => "ack",
+            Self::History => "history",
+            Self::Delta => "delta",
         }
     }
 

@@ -1,5 +1,6 @@
 //! The task of one connection: transport ⇄ frames ⇄ [`Session`] ⇄ methods.
 
+mod builtin;
 mod link;
 mod methods;
 mod repetitions;
@@ -401,6 +402,9 @@ impl<T: Transport> ConnectionTask<T> {
     fn run_method(&mut self, call: MethodCall<Payload>) -> Option<Input<Payload>> {
         let connection = self.connection.clone()?;
         let (key, streaming) = (call.key, call.streaming);
+        if let Some(input) = self.run_builtin(&connection, &call) {
+            return Some(input);
+        }
         let mut purpose = match self.turn(&connection, &call) {
             Turn::Run(purpose) => purpose,
             Turn::Done(input) => return input,

@@ -2,12 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use hubwire::protocol::Headers;
+use hubwire::protocol::delivery::is_client_id;
 
 /// The header that names a call across connections.
-pub(crate) const HEADER: &str = "hubwire-id";
-
-/// The longest name of a client.
-const CLIENT_ID: usize = 64;
+pub(crate) use hubwire::protocol::delivery::ID_HEADER as HEADER;
 
 /// Whose call it is, and which. Client ids are secrets of clients without a user: they never reach a log.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -36,10 +34,8 @@ impl Key {
 /// `<clientId>/<n>`. Every number has one way to be written, so that equal texts are equal ids.
 fn is_valid(id: &str) -> bool {
     let Some((client, number)) = id.split_once('/') else { return false };
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let canonical = number == "0" || !number.starts_with('0');
-    (1..=CLIENT_ID).contains(&client.len())
-        && client.bytes().all(is_name)
+    is_client_id(client)
         && canonical
         && number.bytes().all(|byte| byte.is_ascii_digit())
         && number.parse::<u64>().is_ok()

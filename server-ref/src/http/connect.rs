@@ -15,8 +15,8 @@ use super::{HubRoute, QueryPairs, Shared, cors, method_not_allowed, shutting_dow
 use crate::Principal;
 use crate::admission::{Full, Permit};
 use crate::connection::ConnectionTask;
-use crate::identity::Identity;
-use crate::negotiate::{Link, OpenError, Opened, Tokens, is_announced, random_id};
+use crate::identity::{Announcement, Identity};
+use crate::negotiate::{Link, OpenError, Opened, Tokens, announcement, random_id};
 use crate::transport::{
     EventStream, HttpLink, HttpTransport, LinkSlot, Polled, Received, Transport, WebSocketTransport,
 };
@@ -34,8 +34,8 @@ pub(super) async fn answer(
     parts: &mut Parts,
     body: Body,
 ) -> Response {
-    let announced = is_announced(query);
-    let request = Request { shared, hub, principal, announced, token: connection_id(query) };
+    let announcement = announcement(query);
+    let request = Request { shared, hub, principal, announcement, token: connection_id(query) };
     let response = match parts.method {
         Method::GET if is_websocket(parts) => request.websocket(parts).await,
         Method::GET if accepts_events(parts) => request.events(),
@@ -51,7 +51,7 @@ struct Request<'a> {
     shared: &'a Arc<Shared>,
     hub: &'a HubRoute,
     principal: Principal,
-    announced: bool,
+    announcement: Option<Announcement>,
     token: Option<&'a str>,
 }
 
@@ -113,7 +113,7 @@ impl Request<'_> {
         };
         let upgrade = self.upgrade(parts).await?;
         let permit = self.admit()?;
-        let identity = Identity::new(self.principal, self.announced);
+        let identity = Identity::new(self.principal, self.announcement);
         let slot = LinkSlot::new();
         let link = Link::WebSocket(slot.clone());
         let (id, stateful, open) = open(self.shared, self.hub, token, &identity, link)?;
@@ -196,7 +196,7 @@ impl Request<'_> {
         let permit = self.admit()?;
         let settings = &self.shared.settings;
         let link = HttpLink::new(kind, settings.coalesced_bytes);
-        let identity = Identity::new(self.principal, self.announced);
+        let identity = Identity::new(self.principal, self.announcement);
         let opened = Link::Http(link.clone());
         let (id, _, open) = open(self.shared, self.hub, Some(token), &identity, opened)?;
         let session = match kind {

@@ -156,7 +156,8 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             if !hub.tokens.prepare(now, token, &id, principal.user_id(), stateful, &shared.settings) {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Too many negotiated connections.");
             }
-            let extensions = negotiate::is_announced(query)
+            let extensions = negotiate::announcement(query)
+                .is_some()
                 .then(|| negotiate::extensions(hub.endpoint.deduper.as_deref()));
             negotiate::accepted(version, id, secret, stateful, principal, options, extensions)
         }

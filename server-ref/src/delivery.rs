@@ -1,0 +1,1 @@
+//! Delivery beyond SignalR, as state machines without I/O, clock and tasks: `docs/delivery.md` is the specification.
