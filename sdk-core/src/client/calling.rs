@@ -306,6 +306,7 @@ impl<P: OpaquePayload> Client<P> {
                 }
             }
             Owner::Probe => self.probe_answered(),
+            Owner::Delivery(question) => self.question_answered(question, result),
         }
     }
 

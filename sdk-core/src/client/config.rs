@@ -2,9 +2,11 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 
+use super::delivery::DeliveryConfig;
 use super::joins::JoinRule;
 use super::outbox::OutboxConfig;
 use super::retry::RetryPolicy;
+use crate::protocol::delivery::Position;
 use crate::protocol::{Encoding, Transport};
 
 /// How a [`Client`](super::Client) connects and what it holds at most.
@@ -43,6 +45,10 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// What may wait for a connection.
     pub outbox: OutboxConfig,
+    /// What is acknowledged, unpacked, merged, and remembered for that.
+    pub delivery: DeliveryConfig,
+    /// Where an earlier process stood in streams with history, as [`Client::positions`](super::Client::positions) said.
+    pub positions: Vec<Position>,
     /// Whether there is a store for durable calls.
     pub has_store: bool,
     /// Methods that join something for the life of the connection: what was joined is joined again after a new one.
@@ -85,6 +91,8 @@ impl Config {
             token_refresh: false,
             retry: RetryPolicy::default(),
             outbox: OutboxConfig::default(),
+            delivery: DeliveryConfig::default(),
+            positions: Vec::new(),
             has_store: false,
             joins: Vec::new(),
             call_timeout: None,
