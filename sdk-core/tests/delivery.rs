@@ -43,6 +43,7 @@ struct World {
     now: Time,
     link: Option<LinkId>,
     wait: Option<Time>,
+    question: Option<String>,
     features: Vec<Feature>,
 }
 
@@ -53,8 +54,14 @@ impl World {
         config.client_id = Some("me".into());
         change(&mut config);
         let client = Client::new(config, 1);
-        let mut world =
-            Self { client, now: Time::from_millis(1), link: None, wait: None, features: features.to_vec() };
+        let mut world = Self {
+            client,
+            now: Time::from_millis(1),
+            link: None,
+            wait: None,
+            question: None,
+            features: features.to_vec(),
+        };
         world.give(Input::Command(Command::Start));
         world.connect();
         world
@@ -104,6 +111,9 @@ impl World {
                     }
                     Output::Transmit(_, HubMessage::Invocation(Invocation { invocation_id, call })) => {
                         let id = invocation_id.map(|id| id.to_string());
+                        if id.is_some() {
+                            self.question.clone_from(&id);
+                        }
                         seen.sent.push((id, call.target.to_string(), call.arguments.decode().unwrap()));
                     }
                     Output::Event(Event::Invocation { target, arguments, delivery, .. }) => {
@@ -155,6 +165,10 @@ impl World {
 
     fn handled(&mut self, delivery: DeliveryId, result: Result<(), String>) -> Seen {
         self.give(Input::Command(Command::Handled(delivery, result)))
+    }
+
+    fn last_question(&self) -> String {
+        self.question.clone().unwrap()
     }
 
     fn pass(&mut self, millis: u64) -> Seen {
@@ -425,6 +439,34 @@ fn what_a_stream_lacks_is_asked_for_and_comes_in_order() {
     assert_eq!(world.streamed("e/8/group:a").targets(), ["S"]);
     let positions: Vec<_> = world.client.positions().iter().map(ToString::to_string).collect();
     assert_eq!(positions, ["e/8/group:a"]);
+}
+
+#[test]
+fn a_page_is_for_all_streams_together() {
+    let mut world = World::hubwire();
+    for stream in ["a", "b"] {
+        world.subscribed(&format!("e/0/{stream}"));
+    }
+    world.lose();
+    world.connect();
+    world.subscribed("e/2/a");
+    let seen = world.complete("1", Value::Null);
+    assert!(seen.sent.is_empty(), "not the answer");
+    world.subscribed("e/2/b");
+    world.streamed("e/1/a");
+    world.streamed("e/2/a");
+    let id = world.last_question();
+    let seen = world.complete(&id, json!(["complete:e/2/a"]));
+    assert_eq!(seen.methods(), [("HubwireRecover", &json!([["e/0/b"]]))]);
+    world.lose();
+    world.connect();
+    world.subscribed("e/3/a");
+    let id = world.last_question();
+    world.subscribed("e/2/b");
+    world.streamed("e/3/a");
+    world.complete(&id, json!(["complete:e/3/a"]));
+    let id = world.last_question();
+    assert!(world.complete(&id, json!(["more:e/0/b"])).gaps.len() == 1, "nothing at all came");
 }
 
 #[test]

@@ -22,6 +22,11 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         self.entries.len()
     }
 
+    /// The entry, as if it had not been used.
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key).map(|(_, value)| value)
+    }
+
     /// The entry, which counts as used now.
     pub(super) fn use_mut(&mut self, key: &K) -> Option<&mut V> {
         let (used, value) = self.entries.get_mut(key)?;

@@ -137,11 +137,18 @@ impl Streams {
     ) -> Vec<ByteString> {
         self.asking = false;
         let answers = answers.filter(|answers| answers.len() == streams.len());
+        // The page is for all of them together, so that some may have got nothing yet; all of them may not.
+        let progress = streams.iter().any(|stream| {
+            let place = self.places.get(stream);
+            place.is_some_and(|place| matches!(place.status, Status::Asked(at) if place.offset > at))
+        });
         let mut gaps = Vec::new();
         for (index, stream) in streams.iter().enumerate() {
             let answer = answers.and_then(|answers| Recovery::parse(answers.get(index)?));
             let Some(place) = self.places.use_mut(stream) else { continue };
-            let Status::Asked(asked_at) = place.status else { continue };
+            if !matches!(place.status, Status::Asked(_)) {
+                continue;
+            }
             match answer {
                 Some(Recovery::Complete(position))
                     if position.epoch == place.epoch && position.offset <= place.offset =>
@@ -149,9 +156,7 @@ impl Streams {
                     place.status = Status::Live;
                 }
                 Some(Recovery::More(position))
-                    if position.epoch == place.epoch
-                        && position.offset <= place.offset
-                        && place.offset > asked_at =>
+                    if position.epoch == place.epoch && position.offset <= place.offset && progress =>
                 {
                     place.status = Status::Behind;
                 }
