@@ -74,6 +74,7 @@ mod server;
 pub mod session;
 mod shutdown;
 mod stats;
+pub mod store;
 pub mod testing;
 mod timestamp;
 pub mod transport;
