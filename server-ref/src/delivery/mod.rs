@@ -1,1 +1,3 @@
 //! Delivery beyond SignalR, as state machines without I/O, clock and tasks: `docs/delivery.md` is the specification.
+
+pub mod history;
