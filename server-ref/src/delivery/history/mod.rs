@@ -76,6 +76,19 @@ impl Default for History {
     }
 }
 
+/// What is kept of the streams of a hub now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct HistoryStatistics {
+    /// Streams.
+    pub streams: usize,
+    /// Messages of all streams.
+    pub messages: usize,
+    /// Bytes of all streams.
+    pub bytes: usize,
+}
+
 /// What is held of each message besides its own bytes: tables and texts.
 const OVERHEAD: usize = 128;
 
