@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::config::Settings;
 use crate::dedupe::Deduper;
+use crate::fanout::Fanout;
 use crate::hub::Hub;
 use crate::options::{HubOptions, SlowConsumers};
 use crate::outbox::{OutboxLimits, Queued};
@@ -23,6 +24,7 @@ pub(crate) struct Endpoint {
     pub(crate) queued: Arc<Queued>,
     /// If the hub has [`HubOptions::dedupe`].
     pub(crate) deduper: Option<Arc<Deduper>>,
+    pub(crate) fanout: Fanout,
     pub(crate) events: Arc<EventLog>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,

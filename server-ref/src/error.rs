@@ -74,6 +74,12 @@ pub enum SendError {
     Arguments(PayloadError),
     /// A group without a name.
     EmptyGroupName,
+    /// These recipients are no stream: those are single groups and single users.
+    NoStream,
+    /// The hub was not built with [`HubOptions::history`](crate::HubOptions::history).
+    NoHistory,
+    /// The store of the history is too far behind. The call was not sent.
+    HistoryFull,
 }
 
 impl fmt::Display for SendError {
@@ -81,6 +87,9 @@ impl fmt::Display for SendError {
         match self {
             Self::Arguments(error) => write!(f, "The arguments cannot be encoded: {error}."),
             Self::EmptyGroupName => f.write_str("Cannot send to an empty group name."),
+            Self::NoStream => f.write_str("Only a single group or a single user is a stream."),
+            Self::NoHistory => f.write_str("The hub keeps no history."),
+            Self::HistoryFull => f.write_str("The store of the history is too far behind."),
         }
     }
 }
@@ -107,6 +116,8 @@ pub enum BuildError {
     NoTransports(String),
     /// A hub that must remember calls, but none.
     NoDedupeEntries(String),
+    /// A hub with history that has no streams, or none that could be sent.
+    NoHistory(String),
     /// A setting of the configuration.
     Config(crate::config::ConfigError),
 }
@@ -134,6 +145,9 @@ impl fmt::Display for BuildError {
             }
             Self::NoDedupeEntries(path) => {
                 write!(f, "the hub '{path}' has `dedupe` with `max_entries` zero; `None` turns it off")
+            }
+            Self::NoHistory(path) => {
+                write!(f, "the hub '{path}' has `history` with `max_streams` or `page_messages` zero")
             }
             Self::Config(error) => error.fmt(f),
         }

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::Principal;
 use crate::config::Settings;
 use crate::dedupe::Deduper;
+use crate::fanout::Fanout;
 use crate::identity::{Announcement, Identity};
 use crate::options::HubOptions;
 use crate::transport::{HttpLink, LinkSlot, WebSocketTransport};
@@ -203,12 +204,12 @@ pub(crate) fn announcement(query: &[(String, String)]) -> Option<Announcement> {
 }
 
 /// What the hub can besides SignalR.
-pub(crate) fn extensions(deduper: Option<&Deduper>) -> Extensions {
+pub(crate) fn extensions(deduper: Option<&Deduper>, fanout: &Fanout) -> Extensions {
     // Without a name for what is remembered, clients could not tell when it was forgotten.
     let epoch = deduper.and_then(Deduper::epoch);
     Extensions {
         version: 1,
-        features: epoch.map(|_| Feature::Dedupe).into_iter().collect(),
+        features: epoch.map(|_| Feature::Dedupe).into_iter().chain(fanout.features()).collect(),
         epoch: epoch.map(Into::into),
         dedupe_window: epoch.and(deduper).map(|deduper| deduper.limits().window),
     }

@@ -1,6 +1,6 @@
 use hubwire::protocol::Transport;
 
-use crate::Dedupe;
+use crate::{Dedupe, History};
 
 /// How a hub is served. Each hub of a server can have its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct HubOptions {
     /// What is remembered of calls that Hubwire clients may repeat, so that none runs twice. On by default; other clients
     /// are not concerned.
     pub dedupe: Option<Dedupe>,
+    /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish), so that
+    /// Hubwire clients get what they missed. Off by default.
+    pub history: Option<History>,
 }
 
 impl Default for HubOptions {
@@ -30,6 +33,7 @@ impl Default for HubOptions {
             authentication_refresh: false,
             slow_consumers: SlowConsumers::Disconnect,
             dedupe: Some(Dedupe::default()),
+            history: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::connection::ConnectionTask;
 use crate::dedupe::Deduper;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
+use crate::fanout::Fanout;
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
 use crate::identity::{Announcement, Identity};
@@ -154,9 +155,13 @@ impl ServerBuilder {
             if options.dedupe.is_some_and(|dedupe| dedupe.max_entries == 0) {
                 return Err(BuildError::NoDedupeEntries(path));
             }
+            if options.history.is_some_and(|history| history.max_streams == 0 || history.page_messages == 0) {
+                return Err(BuildError::NoHistory(path));
+            }
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
+                fanout: Fanout::new(&options, clock),
                 deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
                 options,
                 registry: Registry::default(),

@@ -158,7 +158,7 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             }
             let extensions = negotiate::announcement(query)
                 .is_some()
-                .then(|| negotiate::extensions(hub.endpoint.deduper.as_deref()));
+                .then(|| negotiate::extensions(hub.endpoint.deduper.as_deref(), &hub.endpoint.fanout));
             negotiate::accepted(version, id, secret, stateful, principal, options, extensions)
         }
     };

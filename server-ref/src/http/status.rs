@@ -9,8 +9,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::DedupeStatistics;
 use crate::stats::Event;
+use crate::{DedupeStatistics, HistoryStatistics};
 
 /// Rates, measured between requests for the status.
 #[derive(Debug)]
@@ -103,6 +103,8 @@ pub struct HubStatistics {
     pub sent: u64,
     /// Calls that must not run twice, if the hub has [`HubOptions::dedupe`](crate::HubOptions::dedupe).
     pub dedupe: Option<DedupeStatistics>,
+    /// What is kept of streams, if the hub has [`HubOptions::history`](crate::HubOptions::history).
+    pub history: Option<HistoryStatistics>,
 }
 
 impl Shared {
@@ -122,6 +124,7 @@ impl Shared {
                     received,
                     sent,
                     dedupe: endpoint.deduper.as_ref().map(|deduper| deduper.statistics()),
+                    history: endpoint.fanout.history_statistics(),
                 }
             })
             .collect();
