@@ -61,8 +61,11 @@ pub struct Config {
     /// be pinged. None.
     pub ping_method: Option<ByteString>,
     /// Names the calls of this client to servers that recognise repetitions: 1 to 64 of the characters `A-Z`, `a-z`,
-    /// `0-9`, `-` and `_`, never used by another client. Calls are not named without.
+    /// `0-9`, `-` and `_`, never used by another client or process. Calls are not named without.
     pub client_id: Option<String>,
+    /// Names this client to servers that keep messages for it until it comes back: a secret of it, likewise. That of the
+    /// store goes first, and without either it is [`client_id`](Self::client_id). Unlike that it may outlive the process.
+    pub session_id: Option<String>,
     /// Tell the server, in the query, that this client reads the headers and fields of Hubwire servers.
     pub announce: bool,
     /// How many redirects of the negotiation are followed. 100.
@@ -99,6 +102,7 @@ impl Config {
             can_probe: false,
             ping_method: None,
             client_id: None,
+            session_id: None,
             announce: true,
             max_redirects: 100,
             max_pending_calls: 65_536,

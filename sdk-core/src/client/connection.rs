@@ -631,7 +631,7 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The name under which the server keeps messages for this client: that of the store outlives the process.
     fn session_id(&self) -> Option<&str> {
-        let own = self.config.client_id.as_deref();
+        let own = self.config.session_id.as_deref().or(self.config.client_id.as_deref());
         Some(&*self.store_id).filter(|id| !id.is_empty()).or(own).filter(|id| is_client_id(id))
     }
 

@@ -182,11 +182,11 @@ impl HubConnectionBuilder {
         self
     }
 
-    /// Names this client to servers that keep messages for it and recognise repeated calls: random unless set. A name that
-    /// outlives the process is a secret of it, and must never be used by two at a time. 1 to 64 of the characters `A-Z`,
-    /// `a-z`, `0-9`, `-` and `_`; the name of an outbox store goes first.
-    pub fn client_id(mut self, id: &str) -> Self {
-        self.config.client_id = Some(id.to_owned());
+    /// Names this client to servers that keep messages for it until it comes back; random unless set, and that of an outbox
+    /// store goes first. A name that outlives the process gets what the process before was sent and did not acknowledge. It
+    /// is a secret, and must not be used by two at a time. 1 to 64 of the characters `A-Z`, `a-z`, `0-9`, `-` and `_`.
+    pub fn session_id(mut self, id: &str) -> Self {
+        self.config.session_id = Some(id.to_owned());
         self
     }
 
@@ -309,13 +309,12 @@ impl HubConnectionBuilder {
             None => Arc::new(TcpConnector::new()?),
         };
         let mut config = self.config;
-        if let Some(id) = config.client_id.as_deref().filter(|id| !is_client_id(id)) {
+        if let Some(id) = config.session_id.as_deref().filter(|id| !is_client_id(id)) {
             return Err(misuse(format!(
-                "'{id}' is no client id: it must have 1 to 64 of A-Z, a-z, 0-9, - and _"
+                "'{id}' is no session id: it must have 1 to 64 of A-Z, a-z, 0-9, - and _"
             )));
         }
-        config.client_id =
-            config.client_id.or_else(|| Some(random::client_id(random::number(), random::number())));
+        config.client_id = Some(random::client_id(random::number(), random::number()));
         if config.skip_negotiation {
             if !config.transports.contains(&Transport::WebSockets) {
                 return Err(misuse("skip_negotiation needs the transport WebSockets".into()));

@@ -2,3 +2,9 @@
 
 pub mod history;
 pub mod pending;
+
+pub mod calls {
+    //! Calls that run once, however often they come.
+
+    pub use crate::dedupe::{Begin, InvalidId, Key, Table};
+}

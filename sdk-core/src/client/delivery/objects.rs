@@ -179,10 +179,14 @@ impl<P: OpaquePayload> Objects<P> {
         !std::mem::replace(&mut object.lost, true)
     }
 
-    /// The connection is gone, and every answer with it.
+    /// The connection is gone, and every answer with it. The server of the next one may count from the beginning again, so
+    /// that each object has to come as a whole.
     pub(super) fn disconnected(&mut self) {
         for object in self.objects.values_mut() {
             object.asked = false;
+            object.sequence = None;
+            object.lost = false;
+            self.bytes -= object.held.drain(..).map(|(_, _, change)| change.byte_len()).sum::<usize>();
         }
     }
 }
