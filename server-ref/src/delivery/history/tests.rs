@@ -196,13 +196,13 @@ fn when_the_store_fails_messages_wait_and_the_stream_begins_anew() {
     let outputs = drain(&mut streams);
     assert!(published(&outputs).is_empty() && batch(&outputs).is_none(), "a store that fails is left alone");
     assert!(!streams.is_written());
-    let Some(Output::Wait(Some(retry))) = outputs.last() else { panic!("{outputs:?}") };
-    streams.handle(*retry, Input::Tick);
+    let Output::Wait(Some(retry)) = streams.poll() else { panic!("it is never tried again") };
+    streams.handle(retry, Input::Tick);
     let outputs = drain(&mut streams);
     let (second, ops) = batch(&outputs).unwrap();
     let appended: Vec<_> = ops.iter().filter(|op| matches!(op, Op::Append { .. })).collect();
     assert_eq!(appended.len(), 2, "{ops:?}");
-    streams.handle(*retry, Input::Stored { batch: second, stored: true });
+    streams.handle(retry, Input::Stored { batch: second, stored: true });
     let outputs = drain(&mut streams);
     let positions: Vec<_> = outputs
         .iter()
