@@ -1,5 +1,7 @@
 //! What becomes of a message that is in.
 
+use std::collections::BTreeSet;
+
 use bytestring::ByteString;
 use hubwire::Time;
 
@@ -86,6 +88,8 @@ impl<P: Clone> Deliveries<P> {
             && let Some(link) = own.link()
             && own.in_flight.len() < self.config.window
             && let Some(turn) = own.waiting.first().copied()
+            && let Some(bytes) = self.entries.get(&turn.2).map(|entry| entry.message.bytes)
+            && (own.in_flight.is_empty() || own.in_flight_bytes + bytes <= self.config.window_bytes)
         {
             if !self.breaker.permits() {
                 self.held.push(recipient);
@@ -95,6 +99,7 @@ impl<P: Clone> Deliveries<P> {
             own.waiting.remove(&turn);
             self.delivered += 1;
             own.in_flight.insert(self.delivered, id);
+            own.in_flight_bytes += bytes;
             self.breaker.left(id);
             self.deliver(id, link, self.delivered, false);
         }
@@ -125,7 +130,40 @@ impl<P: Clone> Deliveries<P> {
         if let Some(until) = own.away_until.take() {
             self.timers.clear(until, Timer::Away(recipient.clone()));
         }
-        self.resend(recipient, link);
+        if own.overdue.is_empty() {
+            self.resend(recipient, link);
+        } else {
+            self.line_up_again(recipient);
+        }
+    }
+
+    /// The connection before was silent for so long that acknowledgements are overdue: it was dead, and that is no fault of
+    /// the messages. Everything that may not have arrived is delivered again, in the order in which it was sent.
+    fn line_up_again(&mut self, recipient: RecipientId) {
+        let Some(own) = self.recipients.get_mut(&recipient) else { return };
+        own.in_flight_bytes = 0;
+        let in_flight = std::mem::take(&mut own.in_flight).into_values();
+        let overdue = std::mem::take(&mut own.overdue);
+        let all: BTreeSet<_> = in_flight.chain(overdue.iter().copied()).collect();
+        for id in all {
+            self.stop_clock(id);
+            if self.breaker.is_trial(id) {
+                self.breaker.void();
+            }
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            if overdue.contains(&id) {
+                entry.failures = 0;
+            }
+            if let Stage::Retrying(at) = std::mem::replace(&mut entry.stage, Stage::Waiting) {
+                self.timers.clear(at, Timer::Retry(id));
+            }
+            let turn = entry.turn(id);
+            if let Some(own) = self.recipients.get_mut(&recipient) {
+                own.waiting.insert(turn);
+            }
+            self.counts.resends += 1;
+        }
+        self.ready.push(recipient);
     }
 
     /// What was in flight goes over another connection, before everything that waits.
@@ -248,6 +286,12 @@ impl<P: Clone> Deliveries<P> {
             _ => "No acknowledgement in time".into(),
         };
         let attempts = entry.failures.saturating_add(1);
+        if let Some(own) = self.recipients.get_mut(&entry.recipient) {
+            match outcome {
+                Outcome::TimedOut => own.overdue.insert(id),
+                _ => own.overdue.remove(&id),
+            };
+        }
         if !entry.message.critical {
             self.discard(id, outcome);
         } else if entry.failures >= self.config.max_retry_attempts {
@@ -264,6 +308,7 @@ impl<P: Clone> Deliveries<P> {
             self.timers.set(at, Timer::Retry(id));
             if let Some(own) = self.recipients.get_mut(&entry.recipient) {
                 own.in_flight.remove(&place);
+                own.in_flight_bytes -= entry.message.bytes;
             }
             self.ready.push(entry.recipient.clone());
         }
@@ -300,9 +345,13 @@ impl<P: Clone> Deliveries<P> {
         self.bytes -= entry.message.bytes;
         if let Some(own) = self.recipients.get_mut(&recipient) {
             own.by_message.remove(&entry.message.id);
+            own.overdue.remove(&id);
             own.bytes -= entry.message.bytes;
             match entry.stage {
-                Stage::InFlight { place, .. } => drop(own.in_flight.remove(&place)),
+                Stage::InFlight { place, .. } => {
+                    own.in_flight.remove(&place);
+                    own.in_flight_bytes -= entry.message.bytes;
+                }
                 Stage::Waiting => drop(own.waiting.remove(&entry.turn(id))),
                 Stage::Storing | Stage::Retrying(_) => {}
             }
@@ -337,7 +386,10 @@ impl<P: Clone> Deliveries<P> {
                 }
                 self.keep(letter);
             }
-            None if stored && entry.stage == Stage::Storing => self.writes.delete_unseen(id),
+            // Of what came from the dead letters there is a record.
+            None if stored && entry.stage == Stage::Storing && entry.revived.is_none() => {
+                self.writes.withdraw(id);
+            }
             None if stored => self.writes.add(StoreOp::Delete(id)),
             None => {}
         }

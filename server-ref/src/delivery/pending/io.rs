@@ -31,6 +31,11 @@ impl RecipientId {
         })
     }
 
+    /// Whether it outlives its connections.
+    pub fn is_session(&self) -> bool {
+        self.0.starts_with("s:")
+    }
+
     /// The id that [`as_secret`](Self::as_secret) gave. One that it never gave belongs to nobody.
     pub fn from_secret(text: &str) -> Self {
         Self(text.into())
@@ -217,8 +222,6 @@ pub enum Outcome {
     Disconnected,
     /// It was not delivered before its time was over.
     Expired,
-    /// Something else went wrong.
-    Failed(String),
     /// It was never accepted, and why.
     Refused(String),
 }
@@ -249,7 +252,7 @@ impl Outcome {
             Self::Nacked(_) => Status::NegativelyAcknowledged,
             Self::TimedOut => Status::TimedOut,
             Self::Expired => Status::Expired,
-            Self::Disconnected | Self::Failed(_) | Self::Refused(_) => Status::Failed,
+            Self::Disconnected | Self::Refused(_) => Status::Failed,
         }
     }
 }

@@ -54,7 +54,10 @@ pub(super) struct Recipient {
     pub(super) by_message: HashMap<ByteString, EntryId>,
     /// In the order of delivery.
     pub(super) in_flight: BTreeMap<u64, EntryId>,
+    pub(super) in_flight_bytes: usize,
     pub(super) waiting: BTreeSet<Turn>,
+    /// Those whose acknowledgement did not come in time, and who have not failed otherwise since.
+    pub(super) overdue: BTreeSet<EntryId>,
     pub(super) bytes: usize,
     /// Until when it is waited for, without a connection.
     pub(super) away_until: Option<Time>,
