@@ -96,6 +96,13 @@ impl SimClient {
             && self.open.is_empty()
     }
 
+    /// What it still has to do, for people.
+    pub(super) fn state(&self) -> String {
+        let (state, depth) = (self.core.state(), self.core.metrics().outbox.depth);
+        let (open, handling) = (self.open.values().collect::<Vec<_>>(), self.handling.len());
+        format!("{state}, {depth} queued, {handling} handled, calls {open:?}, writes {}", self.writing.is_some())
+    }
+
     fn take_call(&mut self) -> CallId {
         self.next_call += 1;
         CallId(self.next_call)

@@ -698,6 +698,14 @@ impl World {
         }
     }
 
+    /// What the server still has to do, for people.
+    pub(super) fn server_state(&self) -> String {
+        let Some(server) = &self.server else { return "no server".into() };
+        let (running, deliveries) = (server.running.len(), server.deliveries.statistics());
+        let written = (server.streams.is_written(), server.deliveries.is_written());
+        format!("{running} methods, written {written:?}, {deliveries:?}")
+    }
+
     pub(super) fn server_is_idle(&self) -> bool {
         self.server.as_ref().is_some_and(|server| {
             server.running.is_empty()

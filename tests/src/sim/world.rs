@@ -493,9 +493,10 @@ impl World {
             let states: Vec<_> = self
                 .clients
                 .iter()
-                .map(|client| (client.core.state(), client.core.metrics().outbox.depth))
+                .map(SimClient::state)
                 .collect();
-            return self.truth.wrong(Violation::Broken(format!("never done: {states:?}")));
+            let server = self.server_state();
+            return self.truth.wrong(Violation::Broken(format!("never done: {states:?}, {server}, {:?}", self.net));
         }
         for stream in 0..STREAMS {
             self.publish(stream);
