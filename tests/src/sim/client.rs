@@ -100,7 +100,10 @@ impl SimClient {
     pub(super) fn state(&self) -> String {
         let (state, depth) = (self.core.state(), self.core.metrics().outbox.depth);
         let (open, handling) = (self.open.values().collect::<Vec<_>>(), self.handling.len());
-        format!("{state}, {depth} queued, {handling} handled, calls {open:?}, writes {}", self.writing.is_some())
+        format!(
+            "{state}, {depth} queued, {handling} handled, calls {open:?}, writes {}",
+            self.writing.is_some()
+        )
     }
 
     fn take_call(&mut self) -> CallId {

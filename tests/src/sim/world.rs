@@ -490,13 +490,11 @@ impl World {
             self.hint(client, Hint::Foreground);
         }
         if !self.settle() {
-            let states: Vec<_> = self
-                .clients
-                .iter()
-                .map(SimClient::state)
-                .collect();
+            let states: Vec<_> = self.clients.iter().map(SimClient::state).collect();
             let server = self.server_state();
-            return self.truth.wrong(Violation::Broken(format!("never done: {states:?}, {server}, {:?}", self.net));
+            return self
+                .truth
+                .wrong(Violation::Broken(format!("never done: {states:?}, {server}, {:?}", self.net)));
         }
         for stream in 0..STREAMS {
             self.publish(stream);
