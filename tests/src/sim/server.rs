@@ -39,6 +39,7 @@ pub(super) struct End {
 struct Object {
     sequence: u64,
     fields: Fields,
+    before: Fields,
 }
 
 /// A method that has not ended.
@@ -239,6 +240,8 @@ impl World {
             let session = Session::new(now, server.config.clone());
             server.ends.insert(link, End { session, wait: None, client });
         }
+        // Its first deadline is that of the handshake.
+        self.session(link, Input::Tick);
     }
 
     /// Something came from a client.
@@ -380,9 +383,7 @@ impl World {
             }
             "Watch" => {
                 self.server.as_mut()?.watchers.insert(link);
-                if self.mutation != Mutation::NoSnapshot {
-                    (0..OBJECTS).for_each(|key| self.snapshot(link, key));
-                }
+                (0..OBJECTS).for_each(|key| self.snapshot(link, key));
                 done(Outcome::Void)
             }
             _ => self.perform(link, call, number),
@@ -513,6 +514,7 @@ impl World {
         let Some(server) = &mut self.server else { return };
         let object = &mut server.objects[key as usize];
         let before = object.sequence;
+        object.before.clone_from(&object.fields);
         object.sequence += 1;
         let mut fields = BTreeMap::from([(STAMP, Some(stamp))]);
         match gone {
@@ -549,8 +551,9 @@ impl World {
         if object.sequence == 0 {
             return;
         }
-        let fields: BTreeMap<_, _> =
-            object.fields.iter().map(|(field, value)| (*field, Some(*value))).collect();
+        let stale = self.mutation == Mutation::StaleSnapshot;
+        let fields = if stale { &object.before } else { &object.fields };
+        let fields: BTreeMap<_, _> = fields.iter().map(|(field, value)| (*field, Some(*value))).collect();
         let change = Load::Change { key, order: DeltaOrder::Full(object.sequence), fields: fields.into() };
         self.tell(link, invocation("ObjectDelta", change, None));
     }

@@ -95,6 +95,12 @@ pub struct Summary {
     pub violations: Vec<Violation>,
 }
 
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
 /// A simulated world. See the [module documentation](super).
 pub struct World {
     pub(super) random: Random,
