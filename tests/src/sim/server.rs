@@ -156,7 +156,8 @@ impl World {
         self.server_lives += 1;
         self.note(|| "the server starts".into());
         let instance = format!("{:x}", self.random.below(1 << 40));
-        let limits = History { max_messages: 60, page_messages: 10, ..History::default() };
+        let limits =
+            History { max_messages: self.weather.history_messages, page_messages: 10, ..History::default() };
         let mut config = DeliveryConfig::default();
         config.window = 16;
         let epoch = match self.mutation {
