@@ -430,8 +430,13 @@ impl World {
     fn recover(&mut self, link: u64, positions: &[ByteString]) -> Arc<[ByteString]> {
         let now = self.now;
         let mut answers = Vec::new();
+        // The queue of the connection may be full.
+        let full = self.faults && self.random.below(10) == 0;
         let Some(server) = &mut self.server else { return answers.into() };
         let mut room = server.streams.room();
+        if full {
+            room = room.within(0, 0);
+        }
         let mut messages = Vec::new();
         for position in positions.iter().filter_map(Position::parse) {
             if !server.members.get(&position.stream).is_some_and(|members| members.contains(&link)) {
