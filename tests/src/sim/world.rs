@@ -190,6 +190,9 @@ impl World {
     pub fn run(mut self, steps: u64) -> Summary {
         for _ in 0..steps {
             self.step();
+            if self.last_number % 16 == 0 {
+                self.check_bounds();
+            }
             if !self.truth.violations.is_empty() {
                 break;
             }
@@ -198,6 +201,15 @@ impl World {
             self.heal();
         }
         self.summary()
+    }
+
+    /// Nobody keeps more than was configured.
+    fn check_bounds(&mut self) {
+        let clients = self.clients.iter().filter_map(SimClient::excess);
+        let found: Vec<_> = clients.chain(self.server_excess()).collect();
+        for text in found {
+            self.truth.wrong(Violation::Broken(format!("more than the limits allow: {text}")));
+        }
     }
 
     pub(super) fn summary(self) -> Summary {
