@@ -74,6 +74,12 @@ pub enum SendError {
     Arguments(PayloadError),
     /// A group without a name.
     EmptyGroupName,
+    /// The hub has no [`HubOptions::acknowledgements`](crate::HubOptions::acknowledgements).
+    NoAcknowledgements,
+    /// A message that is to be acknowledged must be an object, so that it can have an id.
+    NoObject,
+    /// Nobody gets it: it was refused for every recipient, and why for the first of them.
+    Refused(String),
 }
 
 impl fmt::Display for SendError {
@@ -81,6 +87,9 @@ impl fmt::Display for SendError {
         match self {
             Self::Arguments(error) => write!(f, "The arguments cannot be encoded: {error}."),
             Self::EmptyGroupName => f.write_str("Cannot send to an empty group name."),
+            Self::NoAcknowledgements => f.write_str("Acknowledgements are off for this hub."),
+            Self::NoObject => f.write_str("A message that is to be acknowledged must be an object."),
+            Self::Refused(text) => f.write_str(text),
         }
     }
 }
@@ -107,6 +116,10 @@ pub enum BuildError {
     NoTransports(String),
     /// A hub that must remember calls, but none.
     NoDedupeEntries(String),
+    /// A hub has a method of its own where the server has one.
+    ReservedMethod(String),
+    /// The store cannot be used.
+    Store(crate::store::StoreError),
     /// A setting of the configuration.
     Config(crate::config::ConfigError),
 }
@@ -135,12 +148,22 @@ impl fmt::Display for BuildError {
             Self::NoDedupeEntries(path) => {
                 write!(f, "the hub '{path}' has `dedupe` with `max_entries` zero; `None` turns it off")
             }
+            Self::ReservedMethod(name) => {
+                write!(f, "the hub method '{name}' is one of the server, unless `acknowledgements` is off")
+            }
+            Self::Store(error) => write!(f, "the store: {error}"),
             Self::Config(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for BuildError {}
+
+impl From<crate::store::StoreError> for BuildError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 impl From<crate::config::ConfigError> for BuildError {
     fn from(error: crate::config::ConfigError) -> Self {

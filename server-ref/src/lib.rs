@@ -69,9 +69,11 @@ mod options;
 mod outbox;
 mod principal;
 mod registry;
+mod reliable;
 mod serve;
 mod server;
 pub mod session;
+mod sessions;
 mod shutdown;
 mod stats;
 pub mod store;
@@ -79,17 +81,23 @@ pub mod testing;
 mod timestamp;
 pub mod transport;
 
-pub use clients::{CallerClients, Client, Groups, HubClients, Recipients};
+pub use clients::{
+    CallerClients, Client, Confirmation, Envelope, Groups, HubClients, Recipients, ReliableOptions,
+    ReliableSend,
+};
 pub use config::Config;
 pub use connection::Items;
 pub use context::Context;
 pub use dedupe::{Dedupe, DedupeStatistics};
+pub use delivery::pending::{DeliveryConfig as Acknowledgements, DeliveryStatistics, Outcome};
 pub use error::{BuildError, HubError, SendError};
 pub use http::{HubStatistics, Statistics};
 pub use hub::{DisconnectReason, Hub, HubBuilder, HubFilter, Policy, State, UploadStream};
 pub use hubwire::protocol::Transport as TransportKind;
 pub use options::{HubOptions, SlowConsumers};
 pub use principal::Principal;
+pub use reliable::DeadLetter;
 pub use server::{Server, ServerBuilder, ServerHandle};
 pub use stats::Event;
+pub use store::DeliveryStore;
 pub use tokio_util::sync::CancellationToken;

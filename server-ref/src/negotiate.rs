@@ -203,12 +203,15 @@ pub(crate) fn announcement(query: &[(String, String)]) -> Option<Announcement> {
 }
 
 /// What the hub can besides SignalR.
-pub(crate) fn extensions(deduper: Option<&Deduper>) -> Extensions {
+pub(crate) fn extensions(deduper: Option<&Deduper>, acknowledgements: bool) -> Extensions {
     // Without a name for what is remembered, clients could not tell when it was forgotten.
     let epoch = deduper.and_then(Deduper::epoch);
     Extensions {
         version: 1,
-        features: epoch.map(|_| Feature::Dedupe).into_iter().collect(),
+        features: [epoch.map(|_| Feature::Dedupe), acknowledgements.then_some(Feature::Ack)]
+            .into_iter()
+            .flatten()
+            .collect(),
         epoch: epoch.map(Into::into),
         dedupe_window: epoch.and(deduper).map(|deduper| deduper.limits().window),
     }

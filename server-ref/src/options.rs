@@ -1,6 +1,7 @@
 use hubwire::protocol::Transport;
 
 use crate::Dedupe;
+use crate::delivery::pending::DeliveryConfig;
 
 /// How a hub is served. Each hub of a server can have its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub struct HubOptions {
     /// What is remembered of calls that Hubwire clients may repeat, so that none runs twice. On by default; other clients
     /// are not concerned.
     pub dedupe: Option<Dedupe>,
+    /// How messages are delivered that clients acknowledge ([`Recipients::reliable`](crate::Recipients::reliable)); `None`
+    /// turns them and their hub methods off. On by default, and with the default values as the configuration says.
+    pub acknowledgements: Option<DeliveryConfig>,
 }
 
 impl Default for HubOptions {
@@ -30,6 +34,7 @@ impl Default for HubOptions {
             authentication_refresh: false,
             slow_consumers: SlowConsumers::Disconnect,
             dedupe: Some(Dedupe::default()),
+            acknowledgements: Some(DeliveryConfig::default()),
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::auth::Authenticator;
 use crate::clients::{Groups, HubClients};
 use crate::config::{Config, Settings};
 use crate::connection::ConnectionTask;
+use crate::connection::builtin::ACKNOWLEDGEMENTS;
 use crate::dedupe::Deduper;
+use crate::delivery::pending::DeliveryConfig;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
@@ -22,9 +24,11 @@ use crate::negotiate::{Tokens, random_id};
 use crate::options::HubOptions;
 use crate::outbox::Queued;
 use crate::registry::Registry;
+use crate::reliable::{DeadLetter, Reliable};
 use crate::serve::serve;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
+use crate::store::{DeliveryStore, RedbDeliveryStore};
 use crate::transport::Transport;
 
 /// A server with its hubs.
@@ -37,7 +41,7 @@ pub struct Server {
 impl Server {
     /// A server without hubs and with the default configuration.
     pub fn builder() -> ServerBuilder {
-        ServerBuilder { config: Config::default(), hubs: Vec::new(), authenticator: None }
+        ServerBuilder { config: Config::default(), hubs: Vec::new(), authenticator: None, store: None }
     }
 
     /// The way to reach the clients and to end the server from outside.
@@ -99,6 +103,7 @@ pub struct ServerBuilder {
     config: Config,
     hubs: Vec<(String, Hub, HubOptions)>,
     authenticator: Option<Authenticator>,
+    store: Option<Arc<dyn DeliveryStore>>,
 }
 
 impl ServerBuilder {
@@ -125,7 +130,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Checks everything and completes the server. Call it inside of a tokio runtime.
+    /// Sets where messages are kept that are not acknowledged, instead of the configuration. Without a store they are lost
+    /// when the server ends.
+    pub fn store(mut self, store: impl DeliveryStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Checks everything and completes the server. Reads the store, if there is one, which blocks. Call it inside of a tokio runtime.
     ///
     /// # Errors
     /// What cannot work.
@@ -140,6 +152,11 @@ impl ServerBuilder {
         let clock = Clock::start();
         let shutdown = Arc::new(Shutdown::default());
         let queued = Arc::new(Queued::default());
+        let store = match (self.store, &self.config.store.path) {
+            (Some(store), _) => Some(store),
+            (None, Some(path)) => Some(Arc::new(RedbDeliveryStore::open(path)?) as Arc<dyn DeliveryStore>),
+            (None, None) => None,
+        };
         let mut hubs = HashMap::new();
         for (path, hub, options) in self.hubs {
             if !path.starts_with('/') || path.ends_with('/') {
@@ -154,13 +171,28 @@ impl ServerBuilder {
             if options.dedupe.is_some_and(|dedupe| dedupe.max_entries == 0) {
                 return Err(BuildError::NoDedupeEntries(path));
             }
+            let stats = Arc::new(HubStats::default());
+            let reliable = match options.acknowledgements {
+                None => None,
+                Some(limits) => {
+                    let mut own = ACKNOWLEDGEMENTS.iter().filter(|name| hub.has_method(name));
+                    if let Some(name) = own.next() {
+                        return Err(BuildError::ReservedMethod((*name).into()));
+                    }
+                    let is_default = limits == DeliveryConfig::default();
+                    let limits = if is_default { self.config.signalr.deliveries() } else { limits };
+                    let hub = path.to_lowercase();
+                    Some(Reliable::new(&hub, limits, store.clone(), clock, stats.clone())?)
+                }
+            };
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
                 deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
                 options,
                 registry: Registry::default(),
-                stats: HubStats::default(),
+                stats,
+                reliable,
                 queued: queued.clone(),
                 events: events.clone(),
                 settings: settings.clone(),
@@ -221,6 +253,21 @@ impl ServerHandle {
         })
     }
 
+    /// Messages of the hub at a path that could not be delivered, the oldest first; `None` if there is no such hub, or it
+    /// has no acknowledgements.
+    pub fn dead_letters(&self, path: &str) -> Option<Vec<DeadLetter>> {
+        let endpoint = &self.shared.hubs.get(&path.to_lowercase())?.endpoint;
+        endpoint.reliable.as_ref().map(|reliable| reliable.dead_letters(&endpoint.path))
+    }
+
+    /// Sends the dead letters with that id again, with all attempts and without a time limit. Returns how many there were,
+    /// one for each recipient that has not got it; those for which there is no room stay. `None` as for
+    /// [`dead_letters`](Self::dead_letters).
+    pub fn requeue(&self, path: &str, message_id: &str) -> Option<usize> {
+        let endpoint = &self.shared.hubs.get(&path.to_lowercase())?.endpoint;
+        endpoint.reliable.as_ref().map(|reliable| reliable.requeue(message_id))
+    }
+
     /// What the server does now.
     pub fn statistics(&self) -> Statistics {
         self.shared.statistics()
@@ -238,6 +285,9 @@ impl ServerHandle {
             for hub in self.shared.hubs.values() {
                 if let Some(deduper) = &hub.endpoint.deduper {
                     deduper.idle().await;
+                }
+                if let Some(reliable) = &hub.endpoint.reliable {
+                    reliable.flushed().await;
                 }
             }
         };

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use crate::DedupeStatistics;
+use crate::delivery::pending::DeliveryStatistics;
 use crate::stats::Event;
 
 /// Rates, measured between requests for the status.
@@ -103,6 +104,9 @@ pub struct HubStatistics {
     pub sent: u64,
     /// Calls that must not run twice, if the hub has [`HubOptions::dedupe`](crate::HubOptions::dedupe).
     pub dedupe: Option<DedupeStatistics>,
+    /// Messages that are to be acknowledged, if the hub has
+    /// [`HubOptions::acknowledgements`](crate::HubOptions::acknowledgements).
+    pub reliable: Option<DeliveryStatistics>,
 }
 
 impl Shared {
@@ -122,6 +126,7 @@ impl Shared {
                     received,
                     sent,
                     dedupe: endpoint.deduper.as_ref().map(|deduper| deduper.statistics()),
+                    reliable: endpoint.reliable.as_ref().map(|reliable| reliable.statistics()),
                 }
             })
             .collect();

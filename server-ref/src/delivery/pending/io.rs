@@ -31,6 +31,11 @@ impl RecipientId {
         })
     }
 
+    /// Whether it outlives its connections.
+    pub fn is_session(&self) -> bool {
+        self.0.starts_with("s:")
+    }
+
     /// The id that [`as_secret`](Self::as_secret) gave. One that it never gave belongs to nobody.
     pub fn from_secret(text: &str) -> Self {
         Self(text.into())

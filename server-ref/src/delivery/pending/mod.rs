@@ -135,6 +135,11 @@ impl<P: Clone> Deliveries<P> {
         }
     }
 
+    /// How many connections a recipient has.
+    pub fn connections(&self, recipient: &RecipientId) -> usize {
+        self.recipients.get(recipient).map_or(0, |own| own.links.len())
+    }
+
     /// What could not be delivered, the oldest first.
     pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetter<P>> {
         self.dead.iter()

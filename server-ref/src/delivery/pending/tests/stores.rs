@@ -86,7 +86,7 @@ fn what_ends_before_it_was_written_never_is() {
     let mut bench = stored();
     bench.send("a", "in the air");
     let expiring = Message { expires_at: Some(bench.now + SECOND), ..bench.message("waits") };
-    bench.send_message("a", expiring.clone());
+    bench.send_message("a", expiring);
     bench.input(Input::Forget { recipient: session("b") });
     let other = Message { critical: false, ..bench.message("forgotten") };
     bench.send_message("b", other);
