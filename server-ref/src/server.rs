@@ -268,6 +268,23 @@ impl ServerHandle {
         endpoint.reliable.as_ref().map(|reliable| reliable.requeue(message_id))
     }
 
+    /// Delivers nothing new to the clients of the hub at a path that they have to acknowledge, until [`reset`](Self::reset).
+    /// `false` if there is no such hub, or it has no acknowledgements.
+    pub fn isolate(&self, path: &str) -> bool {
+        self.circuit(path, true)
+    }
+
+    /// Closes the circuit breaker of the hub at a path: deliveries go on. `false` as for [`isolate`](Self::isolate).
+    pub fn reset(&self, path: &str) -> bool {
+        self.circuit(path, false)
+    }
+
+    fn circuit(&self, path: &str, isolated: bool) -> bool {
+        let hub = self.shared.hubs.get(&path.to_lowercase());
+        let reliable = hub.and_then(|hub| hub.endpoint.reliable.as_ref());
+        reliable.inspect(|reliable| reliable.set_isolated(isolated)).is_some()
+    }
+
     /// What the server does now.
     pub fn statistics(&self) -> Statistics {
         self.shared.statistics()

@@ -4,10 +4,10 @@
 mod content;
 mod progress;
 mod record;
+mod table;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ use crate::endpoint::Clock;
 use crate::registry::{Registry, Target};
 use crate::sessions::{Away, Sessions};
 use crate::stats::{HubStats, now_millis};
-use crate::store::{Change, DeliveryStore, StoreError};
+use crate::store::{DeliveryStore, StoreError};
 pub(crate) use content::Content;
 pub(crate) use progress::Outcomes;
 use progress::Progress;
-use record::Record;
+use table::Table;
 
 /// The messages of one hub that are to be acknowledged.
 pub(crate) struct Reliable {
@@ -61,13 +61,6 @@ struct Inner {
     timed: bool,
     armed: Option<Time>,
     requeued: usize,
-}
-
-/// Where a hub keeps its messages.
-#[derive(Clone)]
-struct Table {
-    store: Arc<dyn DeliveryStore>,
-    name: Arc<str>,
 }
 
 /// A message that could not be delivered.
@@ -119,7 +112,7 @@ impl Reliable {
         clock: Clock,
         stats: Arc<HubStats>,
     ) -> Result<Arc<Self>, StoreError> {
-        let table = store.map(|store| Table { store, name: format!("deliveries {hub}").into() });
+        let table = store.map(|store| Table::new(store, hub));
         let engine = match table {
             Some(_) => Deliveries::with_store(config),
             None => Deliveries::new(config),
@@ -335,6 +328,16 @@ impl Reliable {
         inner.requeued
     }
 
+    /// Stops new deliveries by hand, or lets them go on.
+    pub(crate) fn set_isolated(self: &Arc<Self>, isolated: bool) {
+        let mut inner = self.inner.lock();
+        match isolated {
+            true => inner.engine.isolate(),
+            false => inner.engine.reset(),
+        }
+        self.drain(&mut inner);
+    }
+
     /// Waits until everything is in the store.
     pub(crate) async fn flushed(&self) {
         loop {
@@ -410,7 +413,7 @@ impl Reliable {
         let write = move || {
             let result = table.apply(&ops);
             if let Err(error) = &result {
-                tracing::error!(table = &*table.name, error, "messages could not be stored");
+                tracing::error!(table = table.name(), error, "messages could not be stored");
             }
             this.input(&mut this.inner.lock(), Input::Stored(batch, result));
             this.written.notify_waiters();
@@ -441,46 +444,6 @@ impl Inner {
     fn link(&self, connection: &Connection) -> Option<(LinkKey, RecipientId)> {
         let link = LinkKey(connection.key);
         self.links.get(&link).map(|(_, recipient)| (link, recipient.clone()))
-    }
-}
-
-type RestoredEntries = Vec<crate::delivery::pending::StoredEntry<Arc<Content>>>;
-type RestoredLetters = Vec<crate::delivery::pending::DeadLetter<Arc<Content>>>;
-
-impl Table {
-    fn restore(&self) -> Result<(RestoredEntries, RestoredLetters), StoreError> {
-        let (mut entries, mut letters, mut aside) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, value) in self.store.load(&self.name)?.records {
-            match record::decode(&key, value.clone()) {
-                // The highest number is for nobody, so that there is always a next one.
-                Ok(record) if record.entry().0 == u64::MAX => {}
-                Ok(Record::Pending(entry)) => entries.push(entry),
-                Ok(Record::Dead(letter)) => letters.push(letter),
-                Err(error) => {
-                    tracing::error!(
-                        table = &*self.name,
-                        error,
-                        "a stored message cannot be read and is set aside"
-                    );
-                    let table = Arc::from(format!("{} aside", self.name));
-                    aside.push(Change::Put { table, key: key.clone(), value });
-                    aside.push(Change::Delete { table: self.name.clone(), key });
-                }
-            }
-        }
-        if !aside.is_empty() {
-            self.store.apply(&aside)?;
-        }
-        Ok((entries, letters))
-    }
-
-    fn apply(&self, ops: &[StoreOp<Arc<Content>>]) -> Result<(), String> {
-        let changes: Vec<_> = ops.iter().map(|op| record::change(&self.name, op)).collect();
-        let apply = AssertUnwindSafe(|| self.store.apply(&changes));
-        match std::panic::catch_unwind(apply) {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(_) => Err("the store panicked".into()),
-        }
     }
 }
 

@@ -222,8 +222,6 @@ pub enum Outcome {
     Disconnected,
     /// It was not delivered before its time was over.
     Expired,
-    /// Something else went wrong.
-    Failed(String),
     /// It was never accepted, and why.
     Refused(String),
 }
@@ -254,7 +252,7 @@ impl Outcome {
             Self::Nacked(_) => Status::NegativelyAcknowledged,
             Self::TimedOut => Status::TimedOut,
             Self::Expired => Status::Expired,
-            Self::Disconnected | Self::Failed(_) | Self::Refused(_) => Status::Failed,
+            Self::Disconnected | Self::Refused(_) => Status::Failed,
         }
     }
 }
