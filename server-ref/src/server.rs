@@ -180,7 +180,12 @@ impl ServerBuilder {
                         return Err(BuildError::ReservedMethod((*name).into()));
                     }
                     let is_default = limits == DeliveryConfig::default();
-                    let limits = if is_default { self.config.signalr.deliveries() } else { limits };
+                    let mut limits = if is_default { self.config.signalr.deliveries() } else { limits };
+                    // More would not fit into the queue of a client: it would be cut off over and over.
+                    let outbox = &settings.outbox;
+                    limits.window = limits.window.min(outbox.messages / 2).max(1);
+                    limits.window_bytes = limits.window_bytes.min(outbox.bytes / 2);
+                    limits.recipient_bytes = limits.recipient_bytes.min(outbox.bytes);
                     let hub = path.to_lowercase();
                     Some(Reliable::new(&hub, limits, store.clone(), clock, stats.clone())?)
                 }

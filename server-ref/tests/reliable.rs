@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hubwire_server::transport::{MemoryClient, memory};
-use hubwire_server::{Hub, HubClients, Outcome, Principal, ReliableOptions, Server, ServerHandle};
+use hubwire_server::{Config, Hub, HubClients, Outcome, Principal, ReliableOptions, Server, ServerHandle};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -129,4 +129,34 @@ async fn what_a_client_does_not_acknowledge_is_bounded() {
     }
     assert_eq!(rest, 44);
     assert_eq!(server.handle().statistics().hubs[0].reliable.unwrap().pending_messages, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_leaves_than_fits_into_the_queue_of_a_client() {
+    let mut config = Config::default();
+    (config.limits.outbox_messages, config.limits.outbox_bytes) = (20, 20_000);
+    let server =
+        Server::builder().config(config).hub("/hub", Hub::builder().build().unwrap()).build().unwrap();
+    let clients = server.handle().hub("/hub").unwrap();
+    let mut peer = Peer::connect(&server.handle()).await;
+    let all = clients.all().reliable(ReliableOptions::default());
+    let mut confirmations = Vec::new();
+    for number in 0..30 {
+        let message = json!({"messageId": number.to_string(), "text": "x".repeat(100)});
+        confirmations.push(all.clone().send("Show", message).await.unwrap());
+    }
+    let large = json!({"messageId": "large", "text": "x".repeat(20_000)});
+    let error = all.clone().send("Show", large).await.unwrap_err().to_string();
+    assert!(error.contains("20000 bytes"), "{error}");
+    let mut received = 0;
+    while received < 30 {
+        for call in peer.receive().await.expect("the connection holds") {
+            let ack = json!({"type": 1, "target": "AcknowledgeMessage", "arguments": [call["arguments"][0]["messageId"]]});
+            assert!(peer.client.send(format!("{ack}\u{1e}")).await);
+            received += 1;
+        }
+    }
+    for confirmation in confirmations {
+        assert!(confirmation.await);
+    }
 }

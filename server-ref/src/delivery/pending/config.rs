@@ -14,6 +14,8 @@ pub struct DeliveryConfig {
     pub max_retry_delay: Duration,
     /// How many messages one recipient may have without having acknowledged them; the others wait. 256.
     pub window: usize,
+    /// And how many bytes of them; one message of any size always may leave. 1 MiB.
+    pub window_bytes: usize,
     /// How long a session is waited for after its last connection was lost. 2 min.
     pub session_window: Duration,
     /// How many messages may be pending for one recipient. 10,000.
@@ -50,6 +52,7 @@ impl Default for DeliveryConfig {
             initial_retry_delay: Duration::from_secs(2),
             max_retry_delay: Duration::from_secs(32),
             window: 256,
+            window_bytes: 1 << 20,
             session_window: Duration::from_secs(120),
             recipient_messages: 10_000,
             recipient_bytes: 4 << 20,

@@ -86,6 +86,8 @@ impl<P: Clone> Deliveries<P> {
             && let Some(link) = own.link()
             && own.in_flight.len() < self.config.window
             && let Some(turn) = own.waiting.first().copied()
+            && let Some(bytes) = self.entries.get(&turn.2).map(|entry| entry.message.bytes)
+            && (own.in_flight.is_empty() || own.in_flight_bytes + bytes <= self.config.window_bytes)
         {
             if !self.breaker.permits() {
                 self.held.push(recipient);
@@ -95,6 +97,7 @@ impl<P: Clone> Deliveries<P> {
             own.waiting.remove(&turn);
             self.delivered += 1;
             own.in_flight.insert(self.delivered, id);
+            own.in_flight_bytes += bytes;
             self.breaker.left(id);
             self.deliver(id, link, self.delivered, false);
         }
@@ -264,6 +267,7 @@ impl<P: Clone> Deliveries<P> {
             self.timers.set(at, Timer::Retry(id));
             if let Some(own) = self.recipients.get_mut(&entry.recipient) {
                 own.in_flight.remove(&place);
+                own.in_flight_bytes -= entry.message.bytes;
             }
             self.ready.push(entry.recipient.clone());
         }
@@ -302,7 +306,10 @@ impl<P: Clone> Deliveries<P> {
             own.by_message.remove(&entry.message.id);
             own.bytes -= entry.message.bytes;
             match entry.stage {
-                Stage::InFlight { place, .. } => drop(own.in_flight.remove(&place)),
+                Stage::InFlight { place, .. } => {
+                    own.in_flight.remove(&place);
+                    own.in_flight_bytes -= entry.message.bytes;
+                }
                 Stage::Waiting => drop(own.waiting.remove(&entry.turn(id))),
                 Stage::Storing | Stage::Retrying(_) => {}
             }

@@ -54,6 +54,7 @@ pub(super) struct Recipient {
     pub(super) by_message: HashMap<ByteString, EntryId>,
     /// In the order of delivery.
     pub(super) in_flight: BTreeMap<u64, EntryId>,
+    pub(super) in_flight_bytes: usize,
     pub(super) waiting: BTreeSet<Turn>,
     pub(super) bytes: usize,
     /// Until when it is waited for, without a connection.

@@ -22,6 +22,21 @@ fn the_window_holds_back_what_waits_by_priority() {
 }
 
 #[test]
+fn the_window_has_bytes_as_well() {
+    let mut bench = Bench::new(DeliveryConfig { window_bytes: 20, ..DeliveryConfig::default() });
+    bench.attach("a", 1);
+    for (id, bytes) in [("large", 50), ("1", 10), ("2", 10), ("3", 1)] {
+        let message = Message { bytes, ..bench.message(id) };
+        bench.send_message("a", message);
+    }
+    assert_eq!(bench.took(), ["large"]);
+    bench.ack("a", "large");
+    assert_eq!(bench.took(), ["1", "2"]);
+    bench.nack("a", "1");
+    assert_eq!(bench.took(), ["3"]);
+}
+
+#[test]
 fn a_new_connection_gets_what_was_in_flight_first_and_it_is_no_attempt() {
     let mut bench = Bench::new(DeliveryConfig { window: 2, ..DeliveryConfig::default() });
     bench.attach("a", 1);
@@ -235,6 +250,8 @@ impl Bench {
         let mut total = 0;
         for own in engine.recipients.values() {
             assert!(own.in_flight.len() <= engine.config.window);
+            let bytes = own.in_flight.values().map(|id| engine.entries[id].message.bytes).sum::<usize>();
+            assert_eq!(own.in_flight_bytes, bytes);
             assert!(!own.is_blank(), "nobody is kept for nothing");
             assert_eq!(own.away_until.is_some(), own.links.is_empty());
             total += own.by_message.len();
