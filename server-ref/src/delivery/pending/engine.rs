@@ -344,7 +344,10 @@ impl<P: Clone> Deliveries<P> {
                 }
                 self.keep(letter);
             }
-            None if stored && entry.stage == Stage::Storing => self.writes.delete_unseen(id),
+            // Of what came from the dead letters there is a record.
+            None if stored && entry.stage == Stage::Storing && entry.revived.is_none() => {
+                self.writes.withdraw(id);
+            }
             None if stored => self.writes.add(StoreOp::Delete(id)),
             None => {}
         }

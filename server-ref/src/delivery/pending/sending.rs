@@ -196,7 +196,7 @@ impl<P: Clone> Deliveries<P> {
             let message = Message { expires_at: None, ..letter.message };
             let before = (letter.attempts, letter.last_error, letter.reason);
             if self.has_store && message.ephemeral {
-                self.writes.delete_unseen(letter.entry);
+                self.writes.add(StoreOp::Delete(letter.entry));
             }
             self.admit(letter.entry, letter.recipient, message, Some(before));
             count += 1;
@@ -209,7 +209,7 @@ impl<P: Clone> Deliveries<P> {
         let (count, bytes) = (self.config.dead_letters, self.config.dead_letter_bytes);
         for entry in self.dead.add(letter, count, bytes) {
             if self.has_store {
-                self.writes.delete_unseen(entry);
+                self.writes.add(StoreOp::Delete(entry));
             }
         }
     }

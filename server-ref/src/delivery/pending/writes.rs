@@ -27,10 +27,9 @@ impl<P: Clone> Writes<P> {
         self.paused = false;
     }
 
-    /// A message ended that the store may not have seen at all: then it never will.
-    pub(super) fn delete_unseen(&mut self, entry: EntryId) {
-        let in_the_air = self.writing.iter().any(|(_, ops)| ops.iter().any(|op| op.entry() == entry));
-        if self.next.remove(&entry).is_none() || in_the_air {
+    /// A new message ended that the store has not got, unless it is in the air: otherwise it never will.
+    pub(super) fn withdraw(&mut self, entry: EntryId) {
+        if self.next.remove(&entry).is_none() {
             self.add(StoreOp::Delete(entry));
         }
     }

@@ -291,3 +291,35 @@ fn recipients_are_printed_without_secrets() {
     assert_ne!(RecipientId::connection("id", Some("bob")), RecipientId::session(Some("bob"), "id"));
     assert_eq!(RecipientId::from_secret(secret.as_secret()), secret);
 }
+
+#[test]
+fn nothing_is_left_of_what_ended() {
+    let mut bench = Bench::new(DeliveryConfig::default());
+    bench.attach("a", 1);
+    bench.attach("a", 1);
+    let expiring = Message { expires_at: Some(bench.now + 500 * SECOND), ..bench.message("m") };
+    bench.send_message("a", expiring);
+    bench.nack("a", "m");
+    bench.ack("a", "m");
+    bench.detach("a", 1);
+    assert_eq!(bench.ended(), Outcome::Acknowledged);
+    assert!(bench.engine.recipients.is_empty(), "a connection that came twice is one");
+    // Only what is known of it, for a while.
+    assert_eq!(bench.engine.timers.len(), 1);
+}
+
+#[test]
+fn who_is_back_in_time_is_not_given_up() {
+    let mut bench = Bench::new(DeliveryConfig::default());
+    bench.attach("a", 1);
+    bench.send("a", "m");
+    bench.detach("a", 1);
+    bench.wait(119 * SECOND);
+    bench.attach("a", 2);
+    bench.wait(SECOND);
+    assert_eq!(bench.confirmed, []);
+    // The next absence has a whole window of its own.
+    bench.detach("a", 2);
+    bench.wait(119 * SECOND);
+    assert_eq!(bench.confirmed, []);
+}

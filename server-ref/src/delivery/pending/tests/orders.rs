@@ -135,9 +135,10 @@ fn walk(seed: u64, walk: Walk) {
     let mut seen = BTreeSet::new();
     let mut open: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
     let mut sent = BTreeSet::new();
+    let mut records = BTreeMap::new();
     for step in 0..600 {
         let who = NAMES[random.below(3) as usize];
-        match random.below(if wild { 14 } else { 9 }) {
+        match random.below(if wild { 15 } else { 9 }) {
             0..=2 => {
                 let mut message = bench.message(&format!("{}", bench.next + 1));
                 if wild {
@@ -169,11 +170,8 @@ fn walk(seed: u64, walk: Walk) {
                 }
             }
             7..=8 => {
-                if let Some((batch, _)) = bench.stores.pop_front() {
-                    let fails = wild && random.below(3) == 0;
-                    let result = if fails { Err("the disk is full".into()) } else { Ok(()) };
-                    bench.input(Input::Stored(batch, result));
-                }
+                let fails = wild && random.below(3) == 0;
+                bench.write_one(&mut records, fails);
             }
             9..=10 => {
                 if let Some(id) = open.entry(who).or_default().pop_first() {
@@ -181,6 +179,10 @@ fn walk(seed: u64, walk: Walk) {
                 }
             }
             11..=12 => bench.wait(random.below(5) as u32 * SECOND),
+            13 => {
+                let message_id = (1 + random.below(bench.next + 1)).to_string().into();
+                bench.input(Input::Requeue { message_id });
+            }
             _ => bench.wait_for_deadline_if_any(),
         }
         for delivered in bench.take() {
@@ -202,8 +204,8 @@ fn walk(seed: u64, walk: Walk) {
     }
     for round in 0.. {
         assert!(round < 10_000, "seed {seed}: it does not end");
-        while let Some((batch, _)) = bench.stores.pop_front() {
-            bench.input(Input::Stored(batch, Ok(())));
+        while !bench.stores.is_empty() {
+            bench.write_one(&mut records, false);
         }
         for delivered in bench.take() {
             let id: u64 = delivered.id.parse().unwrap();
@@ -215,7 +217,7 @@ fn walk(seed: u64, walk: Walk) {
             }
         }
         let idle = bench.delivered.is_empty() && bench.stores.is_empty();
-        if idle && bench.engine.entries.is_empty() {
+        if idle && bench.engine.entries.is_empty() && bench.engine.is_written() {
             break;
         }
         if idle {
@@ -224,7 +226,18 @@ fn walk(seed: u64, walk: Walk) {
     }
     let ended: Vec<_> = bench.confirmed.iter().map(|(entry, _)| *entry).collect();
     assert_eq!(ended.iter().copied().collect::<BTreeSet<_>>(), sent, "seed {seed}: all end");
-    assert_eq!(ended.len(), sent.len(), "seed {seed}: once");
+    let requeued: usize = bench.requeued.iter().sum();
+    assert_eq!(ended.len(), sent.len() + requeued, "seed {seed}: once each time");
+    let dead: BTreeSet<_> = bench.engine.dead_letters().map(|letter| letter.entry.0).collect();
+    if bench.engine.has_store {
+        let records: BTreeMap<u64, bool> = records;
+        assert!(records.values().all(|is_dead| *is_dead), "seed {seed}: nothing is pending in the store");
+        assert_eq!(
+            records.into_keys().collect::<BTreeSet<_>>(),
+            dead,
+            "seed {seed}: the store knows the rest"
+        );
+    }
     assert_eq!(bench.engine.statistics().pending_bytes, 0);
     if !wild {
         for ids in first.values() {
@@ -238,6 +251,22 @@ fn walk(seed: u64, walk: Walk) {
 }
 
 impl Bench {
+    /// Writes the batch that waits, or fails to. Of each record the store knows whether it is a dead letter.
+    fn write_one(&mut self, records: &mut BTreeMap<u64, bool>, fails: bool) {
+        let Some((batch, ops)) = self.stores.pop_front() else { return };
+        if fails {
+            self.input(Input::Stored(batch, Err("the disk is full".into())));
+            return;
+        }
+        for op in ops {
+            match op {
+                StoreOp::Delete(entry) => drop(records.remove(&entry.0)),
+                op => _ = records.insert(op.entry().0, matches!(op, StoreOp::Bury(_))),
+            }
+        }
+        self.input(Input::Stored(batch, Ok(())));
+    }
+
     fn wait_for_deadline_if_any(&mut self) {
         if self.deadline.is_some() {
             self.wait_for_deadline();

@@ -184,3 +184,76 @@ fn a_dead_letter_whose_return_cannot_be_written_stays_one() {
     assert_eq!(bench.take(), []);
     assert_eq!(entries(&bench.answer(Ok(()))), [('b', 1)]);
 }
+
+#[test]
+fn what_waited_for_one_recipient_comes_back_in_its_order() {
+    let mut records = BTreeMap::new();
+    let mut bench = stored();
+    for id in ["1", "2", "3"] {
+        bench.send("a", id);
+    }
+    bench.write(&mut records);
+    let entries = records.into_values().rev().map(|record| match record {
+        StoreOp::Put(entry) => entry,
+        _ => unreachable!(),
+    });
+    let entries = entries.collect();
+    let mut bench = stored();
+    bench.input(Input::Restored { entries, dead_letters: Vec::new() });
+    bench.attach("a", 1);
+    assert_eq!(bench.took(), ["1", "2", "3"]);
+}
+
+/// A dead letter in memory and, if so, in the store: not critical, so that it can end without becoming one again.
+fn dead(bench: &mut Bench, written: bool) {
+    let expiring = Message { critical: false, expires_at: Some(bench.now + SECOND), ..bench.message("m") };
+    bench.send_message("a", expiring);
+    bench.answer(Ok(()));
+    bench.wait(SECOND);
+    assert_eq!(bench.ended(), Outcome::Expired);
+    if written {
+        bench.answer(Ok(()));
+    }
+}
+
+#[test]
+fn a_requeued_message_that_ends_before_it_was_written_leaves_no_record() {
+    for written in [true, false] {
+        let mut bench = stored();
+        dead(&mut bench, written);
+        // Something else is being written, so that the return waits.
+        bench.send("other", "x");
+        bench.input(Input::Requeue { message_id: "m".into() });
+        bench.input(Input::Forget { recipient: session("a") });
+        assert_eq!(bench.ended(), Outcome::Disconnected);
+        let mut last = BTreeMap::new();
+        while !bench.stores.is_empty() {
+            last.extend(entries(&bench.answer(Ok(()))).into_iter().map(|(kind, entry)| (entry, kind)));
+        }
+        assert_eq!(last[&1], 'd', "written before: {written}");
+    }
+}
+
+#[test]
+fn a_batch_that_fails_does_not_undo_what_came_later() {
+    let mut bench = stored();
+    dead(&mut bench, false);
+    bench.input(Input::Requeue { message_id: "m".into() });
+    // That it is dead could not be written, and is not true any more.
+    assert_eq!(entries(&bench.answer(Err("no"))), [('b', 1)]);
+    assert_eq!(entries(&bench.answer(Ok(()))), [('p', 1)]);
+    assert!(bench.engine.is_written());
+    bench.attach("a", 1);
+    assert_eq!(bench.took(), ["m"]);
+}
+
+#[test]
+fn a_dead_letter_that_made_room_leaves_no_record() {
+    let config = DeliveryConfig { dead_letters: 0, max_retry_attempts: 0, ..DeliveryConfig::default() };
+    let mut bench = Bench::of(Engine::with_store(config));
+    bench.attach("a", 1);
+    bench.send("a", "m");
+    bench.answer(Ok(()));
+    bench.nack("a", "m");
+    assert_eq!(entries(&bench.answer(Ok(()))), [('d', 1)]);
+}
