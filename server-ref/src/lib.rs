@@ -46,6 +46,21 @@
 //! what happens when a token expires or a client does not keep up, and what is remembered so that calls which are repeated
 //! after a lost connection do not run twice.
 //!
+//! What must not be lost is sent with [`Recipients::reliable`]: it is delivered until the client acknowledges it, over its next
+//! connection if need be, and after a restart of the server if that has a [`store`]:
+//!
+//! ```no_run
+//! # use hubwire_server::{HubClients, ReliableOptions, SendError};
+//! # async fn pay(clients: HubClients) -> Result<(), SendError> {
+//! let send = clients.user("alice").reliable(ReliableOptions::default().priority(5));
+//! let confirmation = send.send("Paid", serde_json::json!({"messageId": "order-17", "amount": 5})).await?;
+//! if !confirmation.await {
+//!     // At least one of her devices has not got it.
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The layers, from the wire up: a [`transport`] carries frames; one task per connection cuts them into messages and
 //! asks the sans-IO [`session`] what to do; the [`hub`] finds and runs methods; [`clients`] reaches other connections
 //! through their bounded queues. A client that does not keep up delays nobody.

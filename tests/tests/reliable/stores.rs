@@ -56,6 +56,7 @@ async fn what_is_pending_survives_a_restart() {
     assert_eq!(ids, ["1", "2", "dead"]);
     let fresh = bench.clients.user("alice").reliable(options()).send("Show", message("3")).await.unwrap();
     assert_eq!(client.ids().await, ["3"]);
+    assert_eq!(bench.pending(), 4, "what is new takes the place of nothing");
     client.call("AcknowledgeMessages", json!([["1", "2", "3", "dead"]])).await.unwrap();
     assert!(soon("the confirmation", fresh).await);
     assert_eq!(forger.call("GetMessageStatus", json!(["1"])).await, Ok(Value::Null));
