@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use crate::config::Settings;
 use crate::connection::Connection;
 use crate::dedupe::Deduper;
+use crate::fanout::Fanout;
 use crate::hub::Hub;
 use crate::options::{HubOptions, SlowConsumers};
 use crate::outbox::{OutboxLimits, Queued};
@@ -27,6 +28,7 @@ pub(crate) struct Endpoint {
     pub(crate) deduper: Option<Arc<Deduper>>,
     /// If the hub has [`HubOptions::acknowledgements`].
     pub(crate) reliable: Option<Arc<Reliable>>,
+    pub(crate) fanout: Fanout,
     pub(crate) events: Arc<EventLog>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,

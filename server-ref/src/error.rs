@@ -80,6 +80,12 @@ pub enum SendError {
     NoObject,
     /// Nobody gets it: it was refused for every recipient, and why for the first of them.
     Refused(String),
+    /// These recipients are no stream: those are single groups and single users.
+    NoStream,
+    /// The hub was not built with [`HubOptions::history`](crate::HubOptions::history).
+    NoHistory,
+    /// The store of the history is too far behind. The call was not sent.
+    HistoryFull,
 }
 
 impl fmt::Display for SendError {
@@ -90,6 +96,9 @@ impl fmt::Display for SendError {
             Self::NoAcknowledgements => f.write_str("Acknowledgements are off for this hub."),
             Self::NoObject => f.write_str("A message that is to be acknowledged must be an object."),
             Self::Refused(text) => f.write_str(text),
+            Self::NoStream => f.write_str("Only a single group or a single user is a stream."),
+            Self::NoHistory => f.write_str("The hub keeps no history."),
+            Self::HistoryFull => f.write_str("The store of the history is too far behind."),
         }
     }
 }
@@ -120,6 +129,8 @@ pub enum BuildError {
     ReservedMethod(String),
     /// The store cannot be used.
     Store(crate::store::StoreError),
+    /// A hub with history that has no streams, or none that could be sent.
+    NoHistory(String),
     /// A setting of the configuration.
     Config(crate::config::ConfigError),
 }
@@ -152,6 +163,9 @@ impl fmt::Display for BuildError {
                 write!(f, "the hub method '{name}' is one of the server, unless `acknowledgements` is off")
             }
             Self::Store(error) => write!(f, "the store: {error}"),
+            Self::NoHistory(path) => {
+                write!(f, "the hub '{path}' has `history` with `max_streams` or `page_messages` zero")
+            }
             Self::Config(error) => error.fmt(f),
         }
     }

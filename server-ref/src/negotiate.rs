@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::Principal;
 use crate::config::Settings;
 use crate::dedupe::Deduper;
+use crate::fanout::Fanout;
 use crate::identity::{Announcement, Identity};
 use crate::options::HubOptions;
 use crate::transport::{HttpLink, LinkSlot, WebSocketTransport};
@@ -203,7 +204,11 @@ pub(crate) fn announcement(query: &[(String, String)]) -> Option<Announcement> {
 }
 
 /// What the hub can besides SignalR.
-pub(crate) fn extensions(deduper: Option<&Deduper>, acknowledgements: bool) -> Extensions {
+pub(crate) fn extensions(
+    deduper: Option<&Deduper>,
+    acknowledgements: bool,
+    fanout: &Fanout,
+) -> Extensions {
     // Without a name for what is remembered, clients could not tell when it was forgotten.
     let epoch = deduper.and_then(Deduper::epoch);
     Extensions {
@@ -211,6 +216,7 @@ pub(crate) fn extensions(deduper: Option<&Deduper>, acknowledgements: bool) -> E
         features: [epoch.map(|_| Feature::Dedupe), acknowledgements.then_some(Feature::Ack)]
             .into_iter()
             .flatten()
+            .chain(fanout.features())
             .collect(),
         epoch: epoch.map(Into::into),
         dedupe_window: epoch.and(deduper).map(|deduper| deduper.limits().window),

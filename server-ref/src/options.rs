@@ -1,7 +1,7 @@
 use hubwire::protocol::Transport;
 
-use crate::Dedupe;
 use crate::delivery::pending::DeliveryConfig;
+use crate::{Dedupe, History};
 
 /// How a hub is served. Each hub of a server can have its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct HubOptions {
     /// How messages are delivered that clients acknowledge ([`Recipients::reliable`](crate::Recipients::reliable)); `None`
     /// turns them and their hub methods off. On by default, and with the default values as the configuration says.
     pub acknowledgements: Option<DeliveryConfig>,
+    /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish), so that
+    /// Hubwire clients get what they missed. Off by default.
+    pub history: Option<History>,
 }
 
 impl Default for HubOptions {
@@ -35,6 +38,7 @@ impl Default for HubOptions {
             slow_consumers: SlowConsumers::Disconnect,
             dedupe: Some(Dedupe::default()),
             acknowledgements: Some(DeliveryConfig::default()),
+            history: None,
         }
     }
 }

@@ -174,6 +174,13 @@ impl Outbox {
         self.inner.lock().bytes
     }
 
+    /// How many messages and bytes may still come to wait.
+    pub(crate) fn free(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        let messages = self.limits.messages.saturating_sub(inner.frames.len());
+        (messages, self.limits.bytes.saturating_sub(inner.bytes))
+    }
+
     /// Takes what leaves next as one transport frame: one message, or as many as fit into `limit` bytes.
     pub(crate) fn take(&self, limit: usize) -> Option<Bytes> {
         let mut inner = self.inner.lock();

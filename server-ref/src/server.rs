@@ -17,6 +17,7 @@ use crate::dedupe::Deduper;
 use crate::delivery::pending::DeliveryConfig;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
+use crate::fanout::Fanout;
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
 use crate::identity::{Announcement, Identity};
@@ -190,9 +191,13 @@ impl ServerBuilder {
                     Some(Reliable::new(&hub, limits, store.clone(), clock, stats.clone())?)
                 }
             };
+            if options.history.is_some_and(|history| history.max_streams == 0 || history.page_messages == 0) {
+                return Err(BuildError::NoHistory(path));
+            }
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
+                fanout: Fanout::new(&options, clock),
                 deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
                 options,
                 registry: Registry::default(),

@@ -158,10 +158,16 @@ impl Recipients {
     /// # Errors
     /// When the arguments cannot be encoded, or a group has no name.
     pub fn send<A: Serialize>(&self, target: &str, arguments: A) -> Result<(), SendError> {
+        let (endpoint, to) = self.check()?;
+        send(endpoint, endpoint.registry.recipients(to), target, &arguments)
+    }
+
+    /// Who it is, if that can be.
+    pub(crate) fn check(&self) -> Result<(&Arc<Endpoint>, &Target), SendError> {
         if self.target.is_nameless() {
             return Err(SendError::EmptyGroupName);
         }
-        send(&self.endpoint, self.endpoint.registry.recipients(&self.target), target, &arguments)
+        Ok((&self.endpoint, &self.target))
     }
 }
 
@@ -299,7 +305,7 @@ impl Groups {
             return Err(HubError::named("ArgumentException", "A group must have a name."));
         }
         let limit = self.endpoint.settings.groups_per_connection;
-        match self.endpoint.registry.add_to_group(connection_id.as_ref(), group, limit) {
+        match self.endpoint.fanout.join(&self.endpoint, connection_id.as_ref(), group, limit) {
             GroupChange::Done => Ok(true),
             GroupChange::Unchanged => Ok(false),
             GroupChange::TooMany => {

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use hubwire::protocol::delivery::{ACKNOWLEDGE, ACKNOWLEDGE_MANY, MAX_LIST, MESSAGE_STATUS, NACK};
+use hubwire::protocol::delivery::{
+    ACKNOWLEDGE, ACKNOWLEDGE_MANY, MAX_LIST, MESSAGE_STATUS, NACK, Position, RECOVER,
+};
 use hubwire::protocol::{Outcome, Payload, PayloadError};
 
 use super::{Connection, ConnectionTask};
+use crate::error::HubError;
 use crate::reliable::Reliable;
 use crate::session::{Input, MethodCall};
 use crate::transport::Transport;
@@ -43,8 +46,47 @@ impl<T: Transport> ConnectionTask<T> {
             let outcome = plain(call).and_then(|()| acknowledgement(reliable, connection, method, call));
             return Some(outcome.unwrap_or_else(|text| Outcome::Error(text.into())));
         }
+        if call.streaming || !self.identity.is_announced() {
+            return None;
+        }
+        let is = |name: &str| call.target.eq_ignore_ascii_case(name);
+        if is(RECOVER) && self.endpoint.fanout.has_history() {
+            return Some(self.outcome(call, self.recover(connection, &call.arguments)));
+        }
         None
     }
+
+    /// Sends what came in streams after those positions, and says how far that goes.
+    fn recover(&self, connection: &Connection, arguments: &Payload) -> Result<Payload, HubError> {
+        let (texts,): (Vec<String>,) = arguments.decode().map_err(|error| invalid(&error))?;
+        if texts.len() > MAX_LIST {
+            return Err(HubError::new(format!("At most {MAX_LIST} positions can be asked for at once.")));
+        }
+        // All of them first: with a mistake in one of them nothing is sent.
+        let read = |(index, text): (usize, &String)| {
+            Position::parse(&ByteString::from(text.as_str()))
+                .ok_or_else(|| HubError::new(format!("The position with index {index} is none.")))
+        };
+        let positions = texts.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+        let recovered = self.endpoint.fanout.recover(&self.endpoint, connection, &positions);
+        let answers: Vec<_> = recovered.iter().map(ToString::to_string).collect();
+        Ok(Payload::encode(connection.encoding, &answers)?)
+    }
+
+    fn outcome(&self, call: &MethodCall<Payload>, result: Result<Payload, HubError>) -> Outcome<Payload> {
+        let base = || format!("An unexpected error occurred invoking '{}' on the server.", call.target);
+        match result {
+            Ok(value) => Outcome::Value(value),
+            Err(error) => {
+                let text = error.text_for_client(&base(), self.endpoint.settings.detailed_errors);
+                Outcome::Error(text.into())
+            }
+        }
+    }
+}
+
+fn invalid(error: &PayloadError) -> HubError {
+    HubError::new(format!("The arguments cannot be read: {error}."))
 }
 
 /// Refuses streams in both directions.

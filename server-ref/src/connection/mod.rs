@@ -353,7 +353,8 @@ impl<T: Transport> ConnectionTask<T> {
         self.note_expiry();
         let Some(connection) = &self.connection else { return };
         let endpoint = &self.endpoint;
-        self.registration = Some(Registration::new(endpoint.clone(), connection.clone()));
+        let register = || Registration::new(endpoint.clone(), connection.clone());
+        self.registration = Some(endpoint.fanout.connect(connection, register));
         endpoint.stats.opened();
         endpoint.events.push(&endpoint.path, "connected", self.identity.principal().user_id(), None);
         if !endpoint.hub.has_connected_hook() {

@@ -158,7 +158,11 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             }
             let extensions = negotiate::announcement(query).is_some().then(|| {
                 let endpoint = &hub.endpoint;
-                negotiate::extensions(endpoint.deduper.as_deref(), endpoint.reliable.is_some())
+                negotiate::extensions(
+                    endpoint.deduper.as_deref(),
+                    endpoint.reliable.is_some(),
+                    &endpoint.fanout,
+                )
             });
             negotiate::accepted(version, id, secret, stateful, principal, options, extensions)
         }

@@ -9,9 +9,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::DedupeStatistics;
 use crate::delivery::pending::DeliveryStatistics;
 use crate::stats::Event;
+use crate::{DedupeStatistics, HistoryStatistics};
 
 /// Rates, measured between requests for the status.
 #[derive(Debug)]
@@ -107,6 +107,8 @@ pub struct HubStatistics {
     /// Messages that are to be acknowledged, if the hub has
     /// [`HubOptions::acknowledgements`](crate::HubOptions::acknowledgements).
     pub reliable: Option<DeliveryStatistics>,
+    /// What is kept of streams, if the hub has [`HubOptions::history`](crate::HubOptions::history).
+    pub history: Option<HistoryStatistics>,
 }
 
 impl Shared {
@@ -127,6 +129,7 @@ impl Shared {
                     sent,
                     dedupe: endpoint.deduper.as_ref().map(|deduper| deduper.statistics()),
                     reliable: endpoint.reliable.as_ref().map(|reliable| reliable.statistics()),
+                    history: endpoint.fanout.history_statistics(),
                 }
             })
             .collect();

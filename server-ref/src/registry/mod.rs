@@ -135,6 +135,11 @@ impl Registry {
         self.inner.read().memberships.get(&key).cloned().unwrap_or_default()
     }
 
+    pub(crate) fn is_in_group(&self, connection: &Connection, group: &str) -> bool {
+        let inner = self.inner.read();
+        inner.groups.get(group).is_some_and(|members| members.contains_key(&connection.key))
+    }
+
     pub(crate) fn connection(&self, id: &str) -> Option<Arc<Connection>> {
         self.inner.read().connections.get(id).cloned()
     }

@@ -1,5 +1,7 @@
 //! What becomes of a message that is in.
 
+use std::collections::BTreeSet;
+
 use bytestring::ByteString;
 use hubwire::Time;
 
@@ -128,7 +130,40 @@ impl<P: Clone> Deliveries<P> {
         if let Some(until) = own.away_until.take() {
             self.timers.clear(until, Timer::Away(recipient.clone()));
         }
-        self.resend(recipient, link);
+        if own.overdue.is_empty() {
+            self.resend(recipient, link);
+        } else {
+            self.line_up_again(recipient);
+        }
+    }
+
+    /// The connection before was silent for so long that acknowledgements are overdue: it was dead, and that is no fault of
+    /// the messages. Everything that may not have arrived is delivered again, in the order in which it was sent.
+    fn line_up_again(&mut self, recipient: RecipientId) {
+        let Some(own) = self.recipients.get_mut(&recipient) else { return };
+        own.in_flight_bytes = 0;
+        let in_flight = std::mem::take(&mut own.in_flight).into_values();
+        let overdue = std::mem::take(&mut own.overdue);
+        let all: BTreeSet<_> = in_flight.chain(overdue.iter().copied()).collect();
+        for id in all {
+            self.stop_clock(id);
+            if self.breaker.is_trial(id) {
+                self.breaker.void();
+            }
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            if overdue.contains(&id) {
+                entry.failures = 0;
+            }
+            if let Stage::Retrying(at) = std::mem::replace(&mut entry.stage, Stage::Waiting) {
+                self.timers.clear(at, Timer::Retry(id));
+            }
+            let turn = entry.turn(id);
+            if let Some(own) = self.recipients.get_mut(&recipient) {
+                own.waiting.insert(turn);
+            }
+            self.counts.resends += 1;
+        }
+        self.ready.push(recipient);
     }
 
     /// What was in flight goes over another connection, before everything that waits.
@@ -251,6 +286,12 @@ impl<P: Clone> Deliveries<P> {
             _ => "No acknowledgement in time".into(),
         };
         let attempts = entry.failures.saturating_add(1);
+        if let Some(own) = self.recipients.get_mut(&entry.recipient) {
+            match outcome {
+                Outcome::TimedOut => own.overdue.insert(id),
+                _ => own.overdue.remove(&id),
+            };
+        }
         if !entry.message.critical {
             self.discard(id, outcome);
         } else if entry.failures >= self.config.max_retry_attempts {
@@ -304,6 +345,7 @@ impl<P: Clone> Deliveries<P> {
         self.bytes -= entry.message.bytes;
         if let Some(own) = self.recipients.get_mut(&recipient) {
             own.by_message.remove(&entry.message.id);
+            own.overdue.remove(&id);
             own.bytes -= entry.message.bytes;
             match entry.stage {
                 Stage::InFlight { place, .. } => {

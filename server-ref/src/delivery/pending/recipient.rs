@@ -56,6 +56,8 @@ pub(super) struct Recipient {
     pub(super) in_flight: BTreeMap<u64, EntryId>,
     pub(super) in_flight_bytes: usize,
     pub(super) waiting: BTreeSet<Turn>,
+    /// Those whose acknowledgement did not come in time, and who have not failed otherwise since.
+    pub(super) overdue: BTreeSet<EntryId>,
     pub(super) bytes: usize,
     /// Until when it is waited for, without a connection.
     pub(super) away_until: Option<Time>,
