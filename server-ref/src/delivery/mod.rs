@@ -1,3 +1,4 @@
 //! Delivery beyond SignalR, as state machines without I/O, clock and tasks: `docs/delivery.md` is the specification.
 
+pub mod batcher;
 pub mod history;
