@@ -15,7 +15,7 @@ use crate::connection::ConnectionTask;
 use crate::dedupe::Deduper;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
-use crate::fanout::Fanout;
+use crate::fanout::{Fanout, HubBatching};
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
 use crate::identity::{Announcement, Identity};
@@ -161,7 +161,7 @@ impl ServerBuilder {
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
-                fanout: Fanout::new(&options, clock),
+                fanout: Fanout::new(&options, settings.batching, clock),
                 deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
                 options,
                 registry: Registry::default(),
@@ -204,6 +204,12 @@ impl ServerHandle {
         Some(Groups::new(hub.endpoint.clone()))
     }
 
+    /// The batches of the hub at a path; `None` if there is no such hub.
+    pub fn batching(&self, path: &str) -> Option<HubBatching> {
+        let hub = self.shared.hubs.get(&path.to_lowercase())?;
+        Some(HubBatching::new(hub.endpoint.clone()))
+    }
+
     /// Runs a connection over a transport of another kind. The future ends with the connection; spawn it.
     ///
     /// Who the principal is and may be is up to the caller: the policy of the hub is not applied. `None` if there is no
@@ -235,6 +241,10 @@ impl ServerHandle {
     /// configuration says: that of the connections, and that of methods that a client may ask for again. Returns whether
     /// all have ended.
     pub async fn shutdown(&self) -> bool {
+        for hub in self.shared.hubs.values() {
+            // Before the goodbyes, or nobody would get what waits.
+            HubBatching::new(hub.endpoint.clone()).pause();
+        }
         self.shared.shutdown.begin();
         let limit = self.shared.settings.shutdown_timeout;
         let ended = async {

@@ -3,6 +3,7 @@
 mod duration;
 mod list;
 mod settings;
+mod signalr;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 pub(crate) use duration::deserialize as duration;
 pub use duration::parse_duration;
 pub(crate) use settings::Settings;
+pub use signalr::{BatchingConfig, SignalrConfig};
 
 /// Everything that can be configured. Unknown keys are refused.
 ///
@@ -39,6 +41,9 @@ pub struct Config {
     pub limits: Limits,
     /// Cross-origin requests.
     pub cors: CorsConfig,
+    /// What has its names from another system. In a file and in the environment the names of that system are understood,
+    /// too: `[SignalR.Batching]` with `WindowMs`, and `SignalR__Batching__WindowMs`.
+    pub signalr: SignalrConfig,
     /// The chat hub.
     pub chat: crate::hubs::ChatConfig,
 }
@@ -54,6 +59,7 @@ impl Default for Config {
             times: Times::default(),
             limits: Limits::default(),
             cors: CorsConfig::default(),
+            signalr: SignalrConfig::default(),
             chat: crate::hubs::ChatConfig::default(),
         }
     }
@@ -281,14 +287,16 @@ impl Config {
     /// # Errors
     /// What is wrong, with the name of the key. Nothing is checked beyond types yet; see [`validate`](Self::validate).
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let environment = config::Environment::with_prefix("HUBWIRE").prefix_separator("_").separator("__");
-        Self::load_from(file, environment)
+        let texts = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::load_from(file, environment(texts))
     }
 
     fn load_from(file: Option<&Path>, environment: config::Environment) -> Result<Self, ConfigError> {
         let mut builder = config::Config::builder();
         if let Some(file) = file {
-            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+            let file = config::File::from(file).format(config::FileFormat::Toml);
+            builder = builder.add_source(signalr::Spelled(file));
         }
         let read = builder.add_source(environment).build().and_then(config::Config::try_deserialize::<Self>);
         read.map_err(ConfigError::from)
@@ -372,8 +380,16 @@ impl Config {
             }
         }
         crate::auth::Authenticator::from_config(&self.auth)?;
+        self.signalr.validate()?;
         self.chat.validate()
     }
+}
+
+/// The variables that count, in either spelling.
+fn environment(variables: impl Iterator<Item = (String, String)>) -> config::Environment {
+    let variables = variables.map(|(name, value)| (signalr::variable(&name).unwrap_or(name), value));
+    let prefixed = config::Environment::with_prefix("HUBWIRE").prefix_separator("_").separator("__");
+    prefixed.source(Some(variables.collect()))
 }
 
 /// What is wrong with the configuration.

@@ -1,6 +1,8 @@
-//! Messages to several clients where it matters in which order each of them sees what: streams with history.
+//! Messages to several clients where it matters in which order each of them sees what: streams with history, and batches.
 
+mod batching;
 mod encoded;
+mod envelope;
 mod history;
 
 use std::fmt;
@@ -11,10 +13,14 @@ use bytestring::ByteString;
 use hubwire::protocol::Feature;
 use parking_lot::{Mutex, MutexGuard};
 
+pub use batching::{BatchingStatistics, HubBatching};
+
 use crate::connection::Connection;
+use crate::delivery::batcher::Batching;
 use crate::endpoint::{Clock, Endpoint};
 use crate::options::HubOptions;
 use crate::registry::{GroupChange, Target};
+use batching::Batches;
 use history::Keeper;
 
 /// What one hub needs for it.
@@ -23,13 +29,15 @@ pub(crate) struct Fanout {
     order: Order,
     /// If the hub has [`HubOptions::history`].
     history: Option<Arc<Keeper>>,
+    batches: Batches,
 }
 
 impl Fanout {
-    pub(crate) fn new(options: &HubOptions, clock: Clock) -> Self {
+    pub(crate) fn new(options: &HubOptions, batching: Batching, clock: Clock) -> Self {
         Self {
             order: Order::default(),
             history: options.history.and_then(|limits| Keeper::new(limits, clock)),
+            batches: Batches::new(batching, clock),
         }
     }
 
