@@ -1,6 +1,6 @@
 use hubwire::protocol::Transport;
 
-use crate::{Dedupe, History};
+use crate::{Dedupe, Deltas, History};
 
 /// How a hub is served. Each hub of a server can have its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub struct HubOptions {
     /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish), so that
     /// Hubwire clients get what they missed. Off by default.
     pub history: Option<History>,
+    /// What is kept of objects that are sent with [`send_delta`](crate::Recipients::send_delta), so that Hubwire clients get
+    /// only what changed. On by default.
+    pub deltas: Option<Deltas>,
 }
 
 impl Default for HubOptions {
@@ -34,6 +37,7 @@ impl Default for HubOptions {
             slow_consumers: SlowConsumers::Disconnect,
             dedupe: Some(Dedupe::default()),
             history: None,
+            deltas: Some(Deltas::default()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use hubwire::protocol::delivery::{MAX_LIST, Position, RECOVER};
+use hubwire::protocol::delivery::{MAX_LIST, Position, RECOVER, SNAPSHOT};
 use hubwire::protocol::{Outcome, Payload, PayloadError};
 
 use super::{Connection, ConnectionTask};
@@ -34,7 +34,22 @@ impl<T: Transport> ConnectionTask<T> {
         if is(RECOVER) && self.endpoint.fanout.has_history() {
             return Some(self.outcome(call, self.recover(connection, &call.arguments)));
         }
+        if is(SNAPSHOT) && self.endpoint.fanout.has_deltas() {
+            return Some(self.outcome(call, self.snapshot(connection, &call.arguments)));
+        }
         None
+    }
+
+    /// Sends an object as a whole that is otherwise sent as changes.
+    fn snapshot(&self, connection: &Connection, arguments: &Payload) -> Result<Payload, HubError> {
+        let (target, key): (String, String) = arguments.decode().map_err(|error| invalid(&error))?;
+        match self.endpoint.fanout.send_snapshot(&self.endpoint, connection, &target, &key) {
+            true => Ok(Payload::null(connection.encoding)),
+            // Whether it is not there or not for this client is not for this client to know.
+            false => {
+                Err(HubError::new(format!("There is no '{target}' of '{key}' that you are subscribed to.")))
+            }
+        }
     }
 
     /// Sends what came in streams after those positions, and says how far that goes.

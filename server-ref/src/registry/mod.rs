@@ -119,6 +119,10 @@ impl Registry {
         GroupChange::Done
     }
 
+    pub(crate) fn groups_of(&self, connection: &Connection) -> Vec<Arc<str>> {
+        self.inner.read().memberships.get(&connection.key).cloned().unwrap_or_default()
+    }
+
     pub(crate) fn is_in_group(&self, connection: &Connection, group: &str) -> bool {
         let inner = self.inner.read();
         inner.groups.get(group).is_some_and(|members| members.contains_key(&connection.key))

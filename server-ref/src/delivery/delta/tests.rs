@@ -145,7 +145,7 @@ proptest! {
 
     #[test]
     fn nulls_are_left_out(old in objects(true), new in objects(true)) {
-        let mut result = without_nulls(old.clone());
+        let mut result = without_nulls(old);
         apply(&diff(&result, &new), &mut result);
         prop_assert_eq!(result, without_nulls(new));
     }
