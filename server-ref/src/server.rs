@@ -220,11 +220,22 @@ impl ServerHandle {
         transport: T,
         principal: Principal,
     ) -> Option<impl Future<Output = ()> + Send + use<T>> {
+        self.accept_as(path, transport, principal, Some(Announcement::default()))
+    }
+
+    /// As [`accept`](Self::accept), for a client that announced itself or did not.
+    pub(crate) fn accept_as<T: Transport>(
+        &self,
+        path: &str,
+        transport: T,
+        principal: Principal,
+        announcement: Option<Announcement>,
+    ) -> Option<impl Future<Output = ()> + Send + use<T>> {
         let hub = self.shared.hubs.get(&path.to_lowercase())?;
         let id = random_id().ok().filter(|_| !self.shared.shutdown.has_begun())?;
         let permit = self.shared.admission.admit(principal.user_id()).ok()?;
         let session = self.shared.settings.sessions.websocket.clone();
-        let identity = Identity::new(principal, Some(Announcement::default()));
+        let identity = Identity::new(principal, announcement);
         let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), identity, session);
         Some(async move {
             task.run().await;

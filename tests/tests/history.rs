@@ -163,7 +163,8 @@ async fn positions_that_are_none_fail_the_call_and_nothing_is_sent() {
     let many = vec![start.clone(); 101];
     assert!(client.refused("HubwireRecover", json!([many])).await.contains("At most 100"));
     for arguments in [json!([]), json!([start]), json!([[1]]), json!([[start], 1])] {
-        client.refused("HubwireRecover", arguments).await;
+        let error = client.refused("HubwireRecover", arguments).await;
+        assert!(error.contains("HubException: The "), "{error}");
     }
     assert_eq!(client.invoke("hubwirerecover", json!([[]])).await, (json!([]), vec![]));
 }

@@ -7,6 +7,9 @@ mod encoded;
 mod envelope;
 mod history;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
