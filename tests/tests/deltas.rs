@@ -150,3 +150,37 @@ async fn a_client_that_does_not_keep_up_gets_few_that_say_the_same() {
         json!({"taskId": "t", "n": sent, "x": {"even": sent % 2 == 0, format!("k{}", sent % 7): sent}})
     );
 }
+
+#[tokio::test]
+async fn nothing_is_missing_between_joining_and_what_changes_then() {
+    const UPDATES: u64 = 2_000;
+    let server = start(HubOptions::default()).await;
+    let handle = server.handle().clone();
+    let speaker = std::thread::spawn(move || {
+        let group = handle.hub("/hub").unwrap().group("room");
+        for n in 1..=UPDATES {
+            group.send_delta("Progress", &DeltaKey::new("taskId", "t"), &json!({"n": n})).unwrap();
+        }
+    });
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(member(&server, "hubwire=1").await);
+    }
+    for (mut client, mut waiting) in clients {
+        let mut sequence = 0;
+        while sequence < UPDATES {
+            if waiting.is_empty() {
+                waiting.push(client.expect("ProgressDelta").await);
+            }
+            for message in waiting.drain(..) {
+                let delta = &message["arguments"][0];
+                let base = delta.get("baseSequence").map_or(0, |base| base.as_u64().unwrap());
+                assert!(base == sequence || delta["full"] == true, "{sequence}: {delta}");
+                assert!(sequence == 0 || delta.get("full").is_none(), "the whole object comes once: {delta}");
+                sequence = delta["sequence"].as_u64().unwrap();
+                assert_eq!(delta["n"], sequence);
+            }
+        }
+    }
+    speaker.join().unwrap();
+}
