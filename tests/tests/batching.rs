@@ -157,3 +157,47 @@ async fn paused_messages_leave_alone_and_what_waits_leaves_before() {
     assert_eq!((&last["target"], &last["arguments"]), (&json!("Step"), &json!([4])));
     assert_eq!(announced.receive().await["type"], 7);
 }
+
+#[tokio::test]
+async fn the_order_of_one_speaker_is_kept_whoever_flushes() {
+    const MESSAGES: u64 = 3_000;
+    let server = start(|config| config.signalr.batching.window_ms = 1).await;
+    let (mut announced, mut plain) = members(&server).await;
+    let handle = server.handle().clone();
+    let speaker = std::thread::spawn(move || {
+        let hub = handle.hub("/hub").unwrap();
+        for number in 0..MESSAGES {
+            match number % 5 {
+                0 => hub.group("room").send("Step", (number,)).unwrap(),
+                1 => hub.all().send("Step", (number,)).unwrap(),
+                _ => hub.group("room").send_batched("Step", &number).unwrap(),
+            }
+        }
+    });
+    let batching = server.handle().batching("/hub").unwrap();
+    let flusher = std::thread::spawn(move || {
+        while !speaker.is_finished() {
+            batching.flush();
+        }
+        speaker.join().unwrap();
+        batching.flush();
+    });
+    for client in [&mut announced, &mut plain] {
+        let mut next = 0;
+        while next < MESSAGES {
+            let message = client.receive().await;
+            let numbers = match message["target"].as_str().unwrap() {
+                "Step" => message["arguments"].clone(),
+                other => {
+                    assert_eq!(other, "StepBatch");
+                    message["arguments"][0]["messages"].clone()
+                }
+            };
+            for number in numbers.as_array().unwrap() {
+                assert_eq!(*number, next);
+                next += 1;
+            }
+        }
+    }
+    flusher.join().unwrap();
+}
