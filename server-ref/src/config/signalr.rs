@@ -30,14 +30,21 @@ pub struct BatchingConfig {
     pub group_by_method: bool,
     /// Members of all batches of a hub that wait at once.
     pub max_pending: usize,
+    /// Bytes of all batches of a hub that wait at once.
+    pub max_pending_bytes: usize,
 }
 
 impl Default for BatchingConfig {
     fn default() -> Self {
-        let Batching { window, max_batch_size, max_batch_size_bytes, group_by_method, max_pending } =
-            Batching::default();
-        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        Self { window_ms, max_batch_size, max_batch_size_bytes, group_by_method, max_pending }
+        let default = Batching::default();
+        Self {
+            window_ms: u64::try_from(default.window.as_millis()).unwrap_or(u64::MAX),
+            max_batch_size: default.max_batch_size,
+            max_batch_size_bytes: default.max_batch_size_bytes,
+            group_by_method: default.group_by_method,
+            max_pending: default.max_pending,
+            max_pending_bytes: default.max_pending_bytes,
+        }
     }
 }
 
@@ -49,6 +56,7 @@ impl From<&BatchingConfig> for Batching {
             max_batch_size_bytes: config.max_batch_size_bytes,
             group_by_method: config.group_by_method,
             max_pending: config.max_pending,
+            max_pending_bytes: config.max_pending_bytes,
         }
     }
 }
@@ -61,6 +69,7 @@ impl SignalrConfig {
             ("signalr.batching.max_batch_size", batching.max_batch_size == 0),
             ("signalr.batching.max_batch_size_bytes", batching.max_batch_size_bytes == 0),
             ("signalr.batching.max_pending", batching.max_pending == 0),
+            ("signalr.batching.max_pending_bytes", batching.max_pending_bytes == 0),
         ];
         match zero.iter().find(|(_, zero)| *zero) {
             Some((key, _)) => Err(ConfigError::new(*key, "must be more than zero")),

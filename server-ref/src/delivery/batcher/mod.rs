@@ -57,6 +57,8 @@ pub struct Batching {
     pub group_by_method: bool,
     /// Members of all batches that wait. With more, the batch that waits longest leaves.
     pub max_pending: usize,
+    /// Bytes of all batches that wait. With more, the batch that waits longest leaves.
+    pub max_pending_bytes: usize,
 }
 
 impl Default for Batching {
@@ -67,6 +69,7 @@ impl Default for Batching {
             max_batch_size_bytes: 256 * 1024,
             group_by_method: true,
             max_pending: 10_000,
+            max_pending_bytes: 16 * 1024 * 1024,
         }
     }
 }
@@ -108,6 +111,7 @@ pub struct Batcher<D, M> {
     keys: HashMap<(D, Method), u64>,
     begun: u64,
     pending: usize,
+    pending_bytes: usize,
     ready: VecDeque<Batch<D, M>>,
     paused: bool,
     totals: Totals,
@@ -128,6 +132,7 @@ impl<D: Destination, M> Batcher<D, M> {
             keys: HashMap::new(),
             begun: 0,
             pending: 0,
+            pending_bytes: 0,
             ready: VecDeque::new(),
             paused: false,
             totals: Totals::default(),
@@ -165,12 +170,13 @@ impl<D: Destination, M> Batcher<D, M> {
         open.batch.members.push(member);
         open.batch.bytes += bytes;
         self.pending += 1;
+        self.pending_bytes += bytes;
         let full = open.batch.members.len() >= self.limits.max_batch_size
             || open.batch.bytes >= self.limits.max_batch_size_bytes;
         if full || self.paused {
             self.flush_one(now, begun);
         }
-        while self.pending > self.limits.max_pending
+        while (self.pending > self.limits.max_pending || self.pending_bytes > self.limits.max_pending_bytes)
             && let Some(oldest) = self.open.keys().next().copied()
         {
             self.flush_one(now, oldest);
@@ -245,6 +251,7 @@ impl<D: Destination, M> Batcher<D, M> {
         let Some(Open { since, batch }) = self.open.remove(&begun) else { return };
         self.keys.remove(&(batch.destination.clone(), batch.method.clone()));
         self.pending -= batch.members.len();
+        self.pending_bytes -= batch.bytes;
         self.totals.count(now, since, &batch.method.name, batch.members.len());
         self.ready.push_back(batch);
     }

@@ -13,7 +13,13 @@ impl Destination for To {
 }
 
 fn limits() -> Batching {
-    Batching { max_batch_size: 3, max_batch_size_bytes: 100, max_pending: 8, ..Batching::default() }
+    Batching {
+        max_batch_size: 3,
+        max_batch_size_bytes: 100,
+        max_pending: 8,
+        max_pending_bytes: 200,
+        ..Batching::default()
+    }
 }
 
 fn batcher() -> Batcher<To, u32> {
@@ -126,6 +132,9 @@ fn only_so_many_members_wait() {
         add(&mut batcher, 0, to, "A", to.into());
     }
     assert_eq!((drain(&mut batcher), batcher.pending()), (vec![(1, vec![1])], 8));
+    batcher.add(at(0), To(9), method("A"), 10, 80);
+    batcher.add(at(0), To(2), method("B"), 11, 61);
+    assert_eq!((drain(&mut batcher), batcher.pending()), (vec![(2, vec![2]), (3, vec![3]), (4, vec![4])], 7));
 }
 
 #[test]
