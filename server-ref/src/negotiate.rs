@@ -204,11 +204,7 @@ pub(crate) fn announcement(query: &[(String, String)]) -> Option<Announcement> {
 }
 
 /// What the hub can besides SignalR.
-pub(crate) fn extensions(
-    deduper: Option<&Deduper>,
-    acknowledgements: bool,
-    fanout: &Fanout,
-) -> Extensions {
+pub(crate) fn extensions(deduper: Option<&Deduper>, acknowledgements: bool, fanout: &Fanout) -> Extensions {
     // Without a name for what is remembered, clients could not tell when it was forgotten.
     let epoch = deduper.and_then(Deduper::epoch);
     Extensions {

@@ -1,7 +1,7 @@
 use hubwire::protocol::Transport;
 
 use crate::delivery::pending::DeliveryConfig;
-use crate::{Dedupe, History};
+use crate::{Dedupe, Deltas, History};
 
 /// How a hub is served. Each hub of a server can have its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub struct HubOptions {
     /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish), so that
     /// Hubwire clients get what they missed. Off by default.
     pub history: Option<History>,
+    /// What is kept of objects that are sent with [`send_delta`](crate::Recipients::send_delta), so that Hubwire clients get
+    /// only what changed. On by default.
+    pub deltas: Option<Deltas>,
 }
 
 impl Default for HubOptions {
@@ -39,6 +42,7 @@ impl Default for HubOptions {
             dedupe: Some(Dedupe::default()),
             acknowledgements: Some(DeliveryConfig::default()),
             history: None,
+            deltas: Some(Deltas::default()),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::dedupe::Deduper;
 use crate::delivery::pending::DeliveryConfig;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
-use crate::fanout::Fanout;
+use crate::fanout::{Fanout, HubBatching};
 use crate::http::{self, HubRoute, Shared, Statistics, Status};
 use crate::hub::Hub;
 use crate::identity::{Announcement, Identity};
@@ -197,7 +197,7 @@ impl ServerBuilder {
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
-                fanout: Fanout::new(&options, clock),
+                fanout: Fanout::new(&options, settings.batching, clock),
                 deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
                 options,
                 registry: Registry::default(),
@@ -241,6 +241,12 @@ impl ServerHandle {
         Some(Groups::new(hub.endpoint.clone()))
     }
 
+    /// The batches of the hub at a path; `None` if there is no such hub.
+    pub fn batching(&self, path: &str) -> Option<HubBatching> {
+        let hub = self.shared.hubs.get(&path.to_lowercase())?;
+        Some(HubBatching::new(hub.endpoint.clone()))
+    }
+
     /// Runs a connection over a transport of another kind. The future ends with the connection; spawn it.
     ///
     /// Who the principal is and may be is up to the caller: the policy of the hub is not applied. `None` if there is no
@@ -251,11 +257,22 @@ impl ServerHandle {
         transport: T,
         principal: Principal,
     ) -> Option<impl Future<Output = ()> + Send + use<T>> {
+        self.accept_as(path, transport, principal, Some(Announcement::default()))
+    }
+
+    /// As [`accept`](Self::accept), for a client that announced itself or did not.
+    pub(crate) fn accept_as<T: Transport>(
+        &self,
+        path: &str,
+        transport: T,
+        principal: Principal,
+        announcement: Option<Announcement>,
+    ) -> Option<impl Future<Output = ()> + Send + use<T>> {
         let hub = self.shared.hubs.get(&path.to_lowercase())?;
         let id = random_id().ok().filter(|_| !self.shared.shutdown.has_begun())?;
         let permit = self.shared.admission.admit(principal.user_id()).ok()?;
         let session = self.shared.settings.sessions.websocket.clone();
-        let identity = Identity::new(principal, Some(Announcement::default()));
+        let identity = Identity::new(principal, announcement);
         let task = ConnectionTask::new(hub.endpoint.clone(), transport, id.into(), identity, session);
         Some(async move {
             task.run().await;
@@ -304,6 +321,10 @@ impl ServerHandle {
     /// configuration says: that of the connections, and that of methods that a client may ask for again. Returns whether
     /// all have ended.
     pub async fn shutdown(&self) -> bool {
+        for hub in self.shared.hubs.values() {
+            // Before the goodbyes, or nobody would get what waits.
+            HubBatching::new(hub.endpoint.clone()).pause();
+        }
         self.shared.shutdown.begin();
         let limit = self.shared.settings.shutdown_timeout;
         let ended = async {

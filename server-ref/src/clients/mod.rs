@@ -159,6 +159,7 @@ impl Recipients {
     /// When the arguments cannot be encoded, or a group has no name.
     pub fn send<A: Serialize>(&self, target: &str, arguments: A) -> Result<(), SendError> {
         let (endpoint, to) = self.check()?;
+        endpoint.fanout.barrier(endpoint, to);
         send(endpoint, endpoint.registry.recipients(to), target, &arguments)
     }
 
@@ -193,8 +194,15 @@ impl Client {
     /// # Errors
     /// When the arguments cannot be encoded.
     pub fn send<A: Serialize>(&self, target: &str, arguments: A) -> Result<(), SendError> {
+        self.barrier();
         let connection = self.endpoint.registry.connection(&self.id);
         send(&self.endpoint, connection.into_iter().collect(), target, &arguments)
+    }
+
+    fn barrier(&self) {
+        if self.endpoint.fanout.has_batches() {
+            self.endpoint.fanout.barrier(&self.endpoint, &Target::Connections(vec![self.id.clone()]));
+        }
     }
 
     /// Calls a method of the client and waits for its result, as long as the configuration says.
@@ -226,6 +234,7 @@ impl Client {
             return Err(gone("does not exist"));
         };
         let call = registry::call(connection.encoding, target.into(), &arguments)?;
+        self.barrier();
         // Clients count their own ids up from zero; a letter keeps ours apart from those of their uploads.
         let id = ByteString::from(format!("s{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let (reply, answer) = oneshot::channel();

@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub(crate) use duration::deserialize as duration;
 pub use duration::parse_duration;
 pub(crate) use settings::Settings;
-pub use signalr::{AcknowledgmentConfig, MessageQueueConfig, SignalRConfig};
+pub use signalr::{AcknowledgmentConfig, BatchingConfig, MessageQueueConfig, SignalRConfig};
 
 /// Everything that can be configured. Unknown keys are refused.
 ///
@@ -43,7 +43,8 @@ pub struct Config {
     pub cors: CorsConfig,
     /// The chat hub.
     pub chat: crate::hubs::ChatConfig,
-    /// Messages that clients acknowledge.
+    /// Messages that clients acknowledge, and batches. In a file and in the environment the names of another system are
+    /// understood, too: `[SignalR.Batching]` with `WindowMs`, and `SignalR__Batching__WindowMs`.
     pub signalr: SignalRConfig,
     /// What survives the end of the server.
     pub store: StoreConfig,

@@ -6,6 +6,7 @@ use config::{ConfigError as ReadError, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
 use super::ConfigError;
+use crate::delivery::batcher::Batching;
 use crate::delivery::pending::DeliveryConfig;
 
 /// How messages are delivered that clients acknowledge, for hubs that do not say it themselves.
@@ -19,6 +20,8 @@ pub struct SignalRConfig {
     pub acknowledgment: AcknowledgmentConfig,
     /// Retries and the circuit breaker.
     pub message_queue: MessageQueueConfig,
+    /// Batches.
+    pub batching: BatchingConfig,
 }
 
 /// How long and how often an acknowledgement is waited for.
@@ -74,9 +77,54 @@ impl Default for MessageQueueConfig {
     }
 }
 
+/// When the members of a batch leave; see [`Recipients::send_batched`](crate::Recipients::send_batched).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchingConfig {
+    /// How long the first member of a batch waits at most, in milliseconds.
+    pub window_ms: u64,
+    /// Members of a batch.
+    pub max_batch_size: usize,
+    /// Bytes of the members of a batch, as they travel.
+    pub max_batch_size_bytes: usize,
+    /// Whether messages of several methods for one destination wait side by side, instead of in their order.
+    pub group_by_method: bool,
+    /// Members of all batches of a hub that wait at once.
+    pub max_pending: usize,
+    /// Bytes of all batches of a hub that wait at once.
+    pub max_pending_bytes: usize,
+}
+
+impl Default for BatchingConfig {
+    fn default() -> Self {
+        let default = Batching::default();
+        Self {
+            window_ms: u64::try_from(default.window.as_millis()).unwrap_or(u64::MAX),
+            max_batch_size: default.max_batch_size,
+            max_batch_size_bytes: default.max_batch_size_bytes,
+            group_by_method: default.group_by_method,
+            max_pending: default.max_pending,
+            max_pending_bytes: default.max_pending_bytes,
+        }
+    }
+}
+
+impl From<&BatchingConfig> for Batching {
+    fn from(config: &BatchingConfig) -> Self {
+        Self {
+            window: Duration::from_millis(config.window_ms),
+            max_batch_size: config.max_batch_size,
+            max_batch_size_bytes: config.max_batch_size_bytes,
+            group_by_method: config.group_by_method,
+            max_pending: config.max_pending,
+            max_pending_bytes: config.max_pending_bytes,
+        }
+    }
+}
+
 impl SignalRConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let (acknowledgment, queue) = (&self.acknowledgment, &self.message_queue);
+        let (acknowledgment, queue, batching) = (&self.acknowledgment, &self.message_queue, &self.batching);
         if queue.max_retry_attempts.is_some() {
             return Err(ConfigError::new(
                 "signalr.message_queue.max_retry_attempts",
@@ -103,6 +151,11 @@ impl SignalRConfig {
                 queue.circuit_breaker_failure_threshold as u64,
             ),
             ("signalr.message_queue.processing_batch_size", queue.processing_batch_size as u64),
+            ("signalr.batching.window_ms", batching.window_ms),
+            ("signalr.batching.max_batch_size", batching.max_batch_size as u64),
+            ("signalr.batching.max_batch_size_bytes", batching.max_batch_size_bytes as u64),
+            ("signalr.batching.max_pending", batching.max_pending as u64),
+            ("signalr.batching.max_pending_bytes", batching.max_pending_bytes as u64),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::new(*key, "must be more than zero"));
@@ -190,7 +243,7 @@ fn insert(section: &mut Map<String, Value>, path: &[&str], value: Value) {
 
 /// What a name of others is here; one that nobody knows stays as it is, to be refused.
 fn own_name(name: &str) -> String {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 19] = [
         "acknowledgment",
         "message_queue",
         "message_timeout_seconds",
@@ -203,6 +256,13 @@ fn own_name(name: &str) -> String {
         "circuit_breaker_duration_seconds",
         "processing_batch_size",
         "processing_interval_ms",
+        "batching",
+        "window_ms",
+        "max_batch_size",
+        "max_batch_size_bytes",
+        "group_by_method",
+        "max_pending",
+        "max_pending_bytes",
     ];
     let squashed = |name: &str| name.replace('_', "").to_ascii_lowercase();
     let own = NAMES.iter().find(|own| squashed(own) == squashed(name));
@@ -211,7 +271,7 @@ fn own_name(name: &str) -> String {
 
 /// The variables of the environment that have the section's name and no prefix of ours.
 pub(super) fn environment(variables: impl Iterator<Item = (String, String)>) -> config::Environment {
-    let is_ours = |name: &str| name.to_ascii_lowercase().starts_with("signalr__");
+    let is_ours = |name: &str| name.to_ascii_lowercase().replace(':', "__").starts_with("signalr__");
     let ours = variables.filter(|(name, _)| is_ours(name)).collect();
     config::Environment::default().separator("__").source(Some(ours))
 }

@@ -150,3 +150,33 @@ fn settings_without_an_effect_are_refused() {
         assert!(error.starts_with("configuration: ") && error.contains(name), "{toml}: {error}");
     }
 }
+
+#[test]
+fn names_of_the_other_system_are_understood() {
+    let batching = |toml: &str, pairs: &[(&str, &str)]| read(toml, pairs).unwrap().signalr.batching;
+    assert_eq!(batching("", &[]).window_ms, 100);
+    assert_eq!(batching("[signalr.batching]\nwindow_ms = 7", &[]).window_ms, 7);
+    let toml = "[SignalR.Batching]\nWindowMs = 7\nMaxBatchSizeBytes = 1000\nGroupByMethod = false";
+    let own = batching(toml, &[]);
+    assert_eq!((own.window_ms, own.max_batch_size_bytes, own.group_by_method), (7, 1_000, false));
+    for name in [
+        "SignalR__Batching__WindowMs",
+        "SIGNALR__BATCHING__WINDOWMS",
+        "HUBWIRE_SIGNALR__BATCHING__WINDOW_MS",
+        "SignalR:Batching:WindowMs",
+    ] {
+        let own = batching(toml, &[(name, "9")]);
+        assert_eq!((own.window_ms, own.max_batch_size_bytes), (9, 1_000), "{name}");
+    }
+    for (toml, name) in [
+        ("[SignalR.Batching]\nWindow = 1", "window"),
+        ("[SignalR.Batchin]\nWindowMs = 1", "batchin"),
+        ("[signalr.batching]\nwindow_ms = 0", "signalr.batching.window_ms"),
+        ("[signalr.batching]\nmax_batch_size = 0", "signalr.batching.max_batch_size"),
+    ] {
+        let error = read(toml, &[]).unwrap_err().to_string();
+        assert!(error.contains(name), "{toml}: {error}");
+    }
+    let error = read("", &[("SignalR__Batching__Windw", "1")]).unwrap_err().to_string();
+    assert!(error.contains("windw"), "{error}");
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use hubwire::protocol::delivery::{
-    ACKNOWLEDGE, ACKNOWLEDGE_MANY, MAX_LIST, MESSAGE_STATUS, NACK, Position, RECOVER,
+    ACKNOWLEDGE, ACKNOWLEDGE_MANY, MAX_LIST, MESSAGE_STATUS, NACK, Position, RECOVER, SNAPSHOT,
 };
 use hubwire::protocol::{Outcome, Payload, PayloadError};
 
@@ -53,12 +53,30 @@ impl<T: Transport> ConnectionTask<T> {
         if is(RECOVER) && self.endpoint.fanout.has_history() {
             return Some(self.outcome(call, self.recover(connection, &call.arguments)));
         }
+        if is(SNAPSHOT) && self.endpoint.fanout.has_deltas() {
+            return Some(self.outcome(call, self.snapshot(connection, &call.arguments)));
+        }
         None
+    }
+
+    /// Sends an object as a whole that is otherwise sent as changes.
+    fn snapshot(&self, connection: &Connection, arguments: &Payload) -> Result<Payload, HubError> {
+        let texts = exactly::<2>(arguments)?;
+        let [target, key] = texts.map(|text| text.decode::<String>().map_err(|error| invalid(&error)));
+        let (target, key) = (target?, key?);
+        match self.endpoint.fanout.send_snapshot(&self.endpoint, connection, &target, &key) {
+            true => Ok(Payload::null(connection.encoding)),
+            // Whether it is not there or not for this client is not for this client to know.
+            false => {
+                Err(HubError::new(format!("There is no '{target}' of '{key}' that you are subscribed to.")))
+            }
+        }
     }
 
     /// Sends what came in streams after those positions, and says how far that goes.
     fn recover(&self, connection: &Connection, arguments: &Payload) -> Result<Payload, HubError> {
-        let (texts,): (Vec<String>,) = arguments.decode().map_err(|error| invalid(&error))?;
+        let [texts] = exactly::<1>(arguments)?;
+        let texts: Vec<String> = texts.decode().map_err(|error| invalid(&error))?;
         if texts.len() > MAX_LIST {
             return Err(HubError::new(format!("At most {MAX_LIST} positions can be asked for at once.")));
         }
@@ -83,6 +101,14 @@ impl<T: Transport> ConnectionTask<T> {
             }
         }
     }
+}
+
+/// So many arguments, no more and no fewer.
+fn exactly<const N: usize>(arguments: &Payload) -> Result<[Payload; N], HubError> {
+    let mut decoder = arguments.arguments().map_err(|error| invalid(&error))?;
+    let total = decoder.total();
+    let all = std::iter::from_fn(|| decoder.take_raw().ok()).take(N + 1).collect::<Vec<_>>();
+    all.try_into().map_err(|_| HubError::new(format!("The method takes {N} arguments, not {total}.")))
 }
 
 fn invalid(error: &PayloadError) -> HubError {

@@ -168,6 +168,7 @@ impl Recipients {
         let stream = destination(to).ok_or(SendError::NoStream)?;
         let history = endpoint.fanout.history.as_ref().ok_or(SendError::NoHistory)?;
         let arguments = Arguments::new(&arguments)?;
+        endpoint.fanout.barrier(endpoint, to);
         let _order = endpoint.fanout.order.lock(&stream);
         let (position, outputs) =
             history.publish(&stream, target, arguments).map_err(|Full| SendError::HistoryFull)?;

@@ -13,7 +13,7 @@ pub(crate) use broadcast::{Broadcast, call, encode};
 use crate::connection::Connection;
 
 /// To whom a message goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
     All,
     AllExcept(Vec<ByteString>),
