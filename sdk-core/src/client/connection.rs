@@ -33,6 +33,8 @@ use crate::protocol::{
 };
 use crate::{Error, ErrorKind, Time};
 
+/// The text of official servers whose patience for the handshake has ended.
+const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
 /// the second connection in a row that lasted shorter, half of the delay that doubles from one second is certain.
 const LASTING: Duration = Duration::from_secs(5);
@@ -619,8 +621,10 @@ impl<P: OpaquePayload> Client<P> {
                 self.rejoin();
             }
             Ok(HandshakeResponse { error: Some(text) }) => {
+                // What servers say to a client that was too slow: the next time it may be faster.
+                let fault = if text == TOO_SLOW { Fault::Passing } else { Fault::Final };
                 let text = format!("Server returned handshake error: {text}");
-                self.attempt_failed(Error::new(ErrorKind::Refused, text), Fault::Final, None);
+                self.attempt_failed(Error::new(ErrorKind::Refused, text), fault, None);
             }
             Err(error) => {
                 let error = Error::from(error).in_context("Error parsing handshake response: ");

@@ -10,14 +10,16 @@ const STEPS: u64 = 3000;
 fn main() -> ExitCode {
     let mut seeds = 100;
     let mut only = None;
+    let mut at_least = 0;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let number = args.next().and_then(|number| number.parse::<u64>().ok());
         match (arg.as_str(), number) {
             ("--seeds", Some(number)) => seeds = number,
             ("--seed", Some(number)) => only = Some(number),
+            ("--at-least", Some(number)) => at_least = number,
             _ => {
-                eprintln!("sim [--seeds N] [--seed S]");
+                eprintln!("sim [--seeds N] [--seed S] [--at-least MESSAGES]");
                 return ExitCode::FAILURE;
             }
         }
@@ -53,6 +55,10 @@ fn main() -> ExitCode {
     println!("reported gaps        {}", total.gaps);
     println!("repeated             {}", total.repetitions);
     println!("messages per second  {:.0}", total.messages as f64 / seconds);
+    if total.messages < at_least {
+        println!("that is less than {at_least} messages");
+        return ExitCode::FAILURE;
+    }
     if failed.is_empty() {
         return ExitCode::SUCCESS;
     }

@@ -12,6 +12,7 @@
 mod client;
 mod load;
 mod mutation;
+mod script;
 mod server;
 mod truth;
 mod world;

@@ -20,8 +20,8 @@ pub enum Mutation {
     BatchStops,
     /// Changes are merged whatever they are based on.
     NoBaseSequence,
-    /// The server does not send the object as a whole when it is subscribed to.
-    NoSnapshot,
+    /// A whole object is that of before its last change, and says that it is the newest.
+    StaleSnapshot,
     /// The server does not say where a stream stands when it is subscribed to.
     NoPositions,
     /// The client forgets where it stands when it loses its connection.
@@ -58,7 +58,7 @@ impl Mutation {
         Self::BatchTail,
         Self::BatchStops,
         Self::NoBaseSequence,
-        Self::NoSnapshot,
+        Self::StaleSnapshot,
         Self::NoPositions,
         Self::ForgetPositions,
         Self::PageTail,

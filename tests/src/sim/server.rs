@@ -39,6 +39,7 @@ pub(super) struct End {
 struct Object {
     sequence: u64,
     fields: Fields,
+    before: Fields,
 }
 
 /// A method that has not ended.
@@ -155,7 +156,8 @@ impl World {
         self.server_lives += 1;
         self.note(|| "the server starts".into());
         let instance = format!("{:x}", self.random.below(1 << 40));
-        let limits = History { max_messages: 60, page_messages: 10, ..History::default() };
+        let limits =
+            History { max_messages: self.weather.history_messages, page_messages: 10, ..History::default() };
         let mut config = DeliveryConfig::default();
         config.window = 16;
         let epoch = match self.mutation {
@@ -239,6 +241,8 @@ impl World {
             let session = Session::new(now, server.config.clone());
             server.ends.insert(link, End { session, wait: None, client });
         }
+        // Its first deadline is that of the handshake.
+        self.session(link, Input::Tick);
     }
 
     /// Something came from a client.
@@ -380,9 +384,7 @@ impl World {
             }
             "Watch" => {
                 self.server.as_mut()?.watchers.insert(link);
-                if self.mutation != Mutation::NoSnapshot {
-                    (0..OBJECTS).for_each(|key| self.snapshot(link, key));
-                }
+                (0..OBJECTS).for_each(|key| self.snapshot(link, key));
                 done(Outcome::Void)
             }
             _ => self.perform(link, call, number),
@@ -513,6 +515,7 @@ impl World {
         let Some(server) = &mut self.server else { return };
         let object = &mut server.objects[key as usize];
         let before = object.sequence;
+        object.before.clone_from(&object.fields);
         object.sequence += 1;
         let mut fields = BTreeMap::from([(STAMP, Some(stamp))]);
         match gone {
@@ -549,8 +552,9 @@ impl World {
         if object.sequence == 0 {
             return;
         }
-        let fields: BTreeMap<_, _> =
-            object.fields.iter().map(|(field, value)| (*field, Some(*value))).collect();
+        let stale = self.mutation == Mutation::StaleSnapshot;
+        let fields = if stale { &object.before } else { &object.fields };
+        let fields: BTreeMap<_, _> = fields.iter().map(|(field, value)| (*field, Some(*value))).collect();
         let change = Load::Change { key, order: DeltaOrder::Full(object.sequence), fields: fields.into() };
         self.tell(link, invocation("ObjectDelta", change, None));
     }

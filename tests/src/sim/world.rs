@@ -75,11 +75,36 @@ pub struct Weather {
     pub sleeps: u64,
     /// Time passes until something is due.
     pub leaps: u64,
+    /// How many messages of a stream the server keeps.
+    pub history_messages: usize,
+}
+
+impl Weather {
+    /// Nothing goes wrong.
+    pub const fn calm() -> Self {
+        Self {
+            cuts: 0,
+            half_open: 0,
+            client_deaths: 0,
+            server_deaths: 0,
+            sleeps: 0,
+            leaps: 0,
+            history_messages: 60,
+        }
+    }
 }
 
 impl Default for Weather {
     fn default() -> Self {
-        Self { cuts: 6, half_open: 2, client_deaths: 1, server_deaths: 1, sleeps: 2, leaps: 10 }
+        Self {
+            cuts: 6,
+            half_open: 2,
+            client_deaths: 1,
+            server_deaths: 1,
+            sleeps: 2,
+            leaps: 10,
+            history_messages: 60,
+        }
     }
 }
 
@@ -96,6 +121,12 @@ pub struct Summary {
     pub violations: Vec<Violation>,
 }
 
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
 /// A simulated world. See the [module documentation](super).
 pub struct World {
     pub(super) random: Random,
@@ -110,7 +141,7 @@ pub struct World {
     pub(super) faults: bool,
     pub(super) last_wire: u64,
     last_number: u64,
-    weather: Weather,
+    pub(super) weather: Weather,
     messages: u64,
     server_down_until: Time,
     trace: bool,
@@ -173,6 +204,10 @@ impl World {
         if self.truth.violations.is_empty() {
             self.heal();
         }
+        self.summary()
+    }
+
+    pub(super) fn summary(self) -> Summary {
         Summary {
             messages: self.messages,
             gaps: self.truth.gaps,
@@ -314,7 +349,7 @@ impl World {
     }
 
     /// The next deadline of anybody.
-    fn next_deadline(&self) -> Option<Time> {
+    pub(super) fn next_deadline(&self) -> Option<Time> {
         let clients = (0..self.clients.len()).filter_map(|client| self.client_deadline(client));
         let server = self.server.iter().flat_map(|server| {
             let ends = server.ends.values().filter_map(|end| end.wait);
@@ -428,7 +463,7 @@ impl World {
     }
 
     /// Both ends are told, sooner or later; what was on its way to the server may still get there.
-    fn cut(&mut self, link: u64) {
+    pub(super) fn cut(&mut self, link: u64) {
         self.note(|| format!("cut of connection {link}"));
         let Some(wire) = self.net.get_mut(&link) else { return };
         let (client, id) = (wire.client, wire.link);
@@ -450,23 +485,30 @@ impl World {
             && self.net.values().all(|wire| wire.up.is_empty() && wire.down.is_empty())
     }
 
+    /// Everybody does what there is to do.
+    pub(super) fn round(&mut self) {
+        self.wake();
+        self.server_writes();
+        self.finish_method();
+        for client in 0..self.clients.len() {
+            if !self.is_frozen(client) {
+                self.client_writes(client);
+                self.finish_handler(client);
+            }
+        }
+        for link in self.net.keys().copied().collect::<Vec<_>>() {
+            self.carry_up(link, 100);
+            self.carry_down(link, 100);
+        }
+    }
+
     /// Everything works, until nothing is left to do. Returns whether that came.
-    fn settle(&mut self) -> bool {
+    pub(super) fn settle(&mut self) -> bool {
         const LONG: Duration = Duration::from_secs(2 * 3600);
         let deadline = self.now + LONG;
         while self.now < deadline {
             let before = self.messages;
-            self.wake();
-            self.server_writes();
-            self.finish_method();
-            for client in 0..self.clients.len() {
-                self.client_writes(client);
-                self.finish_handler(client);
-            }
-            for link in self.net.keys().copied().collect::<Vec<_>>() {
-                self.carry_up(link, 100);
-                self.carry_down(link, 100);
-            }
+            self.round();
             if self.is_quiet() {
                 return true;
             }
@@ -485,7 +527,7 @@ impl World {
     }
 
     /// The end of all faults: what was promised must be kept now.
-    fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         self.faults = false;
         if self.server.is_none() {
             self.boot_server();
