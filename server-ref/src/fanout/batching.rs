@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::encoded::{Frames, call};
-use super::envelope::{Envelope, Member};
+use super::envelope::{Envelope, Importance, Member};
 use crate::clients::Recipients;
 use crate::delivery::batcher::{Batch, Batcher, Batching, Destination, Method, Totals};
 use crate::endpoint::{Clock, Endpoint};
@@ -227,6 +227,21 @@ impl Recipients {
     /// When the argument cannot be written in both encodings, or a group has no name.
     pub fn send_batched<A: Serialize + ?Sized>(&self, target: &str, argument: &A) -> Result<(), SendError> {
         self.add(target, None, Member::of_argument(argument)?)
+    }
+
+    /// As [`send_batched`](Self::send_batched), and the batch says how much it matters.
+    ///
+    /// # Errors
+    /// As [`send_batched`](Self::send_batched).
+    pub fn send_batched_as<A: Serialize + ?Sized>(
+        &self,
+        target: &str,
+        argument: &A,
+        importance: Importance,
+    ) -> Result<(), SendError> {
+        let mut member = Member::of_argument(argument)?;
+        member.importance = importance;
+        self.add(target, None, member)
     }
 
     /// As [`send_batched`](Self::send_batched), for a method with any number of arguments: a tuple, a slice, or `()`.

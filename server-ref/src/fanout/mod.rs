@@ -20,6 +20,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub use batching::{BatchingStatistics, HubBatching};
 pub use deltas::DeltaKey;
+pub use envelope::Importance;
 
 use crate::connection::Connection;
 use crate::delivery::batcher::Batching;
