@@ -77,6 +77,12 @@ pub(super) fn started(to: &impl Sink, task: &Task) -> Result<(), SendError> {
     to.emit("TaskStarted", (&task.id, &task.kind, metadata))
 }
 
+/// `TaskProgress` of the hub of all tasks, and what Hubwire clients get of it. If it is what they have, nothing is sent.
+pub(super) fn progress(followers: &Recipients, task: &Task, progress: &Progress) -> Result<(), SendError> {
+    let (object, arguments) = (progress_object(task, progress), progress_arguments(task, progress));
+    followers.send_delta_or(PROGRESS, &delta_key(task), &object, arguments)
+}
+
 /// `TaskProgress` of the hub of all tasks for clients without deltas: positional.
 pub(super) fn progress_arguments<'a>(
     task: &'a Task,
@@ -86,7 +92,7 @@ pub(super) fn progress_arguments<'a>(
 }
 
 /// The object behind `TaskProgressDelta`.
-pub(super) fn progress_object(task: &Task, progress: &Progress) -> Object {
+fn progress_object(task: &Task, progress: &Progress) -> Object {
     let mut object = progress.details.clone();
     object.insert("progressPercentage".into(), progress.percentage.into());
     object.insert("status".into(), status(progress).into());

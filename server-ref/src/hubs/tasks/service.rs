@@ -158,12 +158,7 @@ impl TaskService {
                         events::started(&hub.group(type_group(task.owner, &task.kind)), task)?;
                     }
                 }
-                State::Running { progress: Some(progress) } => followers.send_delta_or(
-                    events::PROGRESS,
-                    &events::delta_key(task),
-                    &events::progress_object(task, progress),
-                    events::progress_arguments(task, progress),
-                )?,
+                State::Running { progress: Some(progress) } => events::progress(&followers, task, progress)?,
                 State::Ended(end) => {
                     events::ended(&followers, task, end)?;
                     followers.forget_delta(events::PROGRESS, &events::delta_key(task));
