@@ -41,8 +41,8 @@ pub struct Config {
     pub limits: Limits,
     /// Cross-origin requests.
     pub cors: CorsConfig,
-    /// What has its names from another system. In a file and in the environment the names of that system are understood,
-    /// too: `[SignalR.Batching]` with `WindowMs`, and `SignalR__Batching__WindowMs`.
+    /// What has its names from another system. In a file and in the environment the names of that system are
+    /// understood, too: `[SignalR.Batching]` with `WindowMs`, and `SignalR__Batching__WindowMs`.
     pub signalr: SignalrConfig,
     /// The chat hub.
     pub chat: crate::hubs::ChatConfig,

@@ -1,4 +1,5 @@
-//! What clients get, in the shapes that the hubs have: lists of arguments on the hub of all tasks, one object elsewhere.
+//! What clients get, in the shapes that the hubs have: lists of arguments on the hub of all tasks, one object
+//! elsewhere.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -77,7 +78,8 @@ pub(super) fn started(to: &impl Sink, task: &Task) -> Result<(), SendError> {
     to.emit("TaskStarted", (&task.id, &task.kind, metadata))
 }
 
-/// `TaskProgress` of the hub of all tasks, and what Hubwire clients get of it. If it is what they have, nothing is sent.
+/// `TaskProgress` of the hub of all tasks, and what Hubwire clients get of it. If it is what they have, nothing is
+/// sent.
 pub(super) fn progress(followers: &Recipients, task: &Task, progress: &Progress) -> Result<(), SendError> {
     let (object, arguments) = (progress_object(task, progress), progress_arguments(task, progress));
     followers.send_delta_or(PROGRESS, &delta_key(task), &object, arguments)
@@ -137,8 +139,9 @@ pub(super) fn generation(to: &impl Sink, kind: Kind, task: &Task) -> Result<(), 
     }
 }
 
-/// Sends what a client acknowledges. **The place for acknowledged sends**: on a hub with acknowledgements this goes to each member
-/// with a pending entry under the `messageId` of the object, 10 s for `TaskProgress` and 30 s for `TaskCompleted`.
+/// Sends what a client acknowledges. **The place for acknowledged sends**: on a hub with acknowledgements this goes
+/// to each member with a pending entry under the `messageId` of the object, 10 s for `TaskProgress` and 30 s for
+/// `TaskCompleted`.
 fn deliver(to: &impl Sink, target: &str, message: Object) -> Result<(), SendError> {
     to.emit(target, (message,))
 }

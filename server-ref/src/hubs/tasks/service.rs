@@ -29,8 +29,8 @@ impl TaskService {
 
     /// There will be a task of a virtual key. Returns its id, with which clients can follow it.
     ///
-    /// `task_type` has letters, digits, `_` and `-`, at most 64; tasks that are `video_generation` or `image_generation` are on the
-    /// hubs for those, too.
+    /// `task_type` has letters, digits, `_` and `-`, at most 64; tasks that are `video_generation` or
+    /// `image_generation` are on the hubs for those, too.
     ///
     /// # Errors
     /// When the type or the size of the metadata is not possible, or there are too many tasks.
