@@ -7,8 +7,8 @@ use crate::{Dedupe, Deltas, History};
 pub struct HubOptions {
     /// The transports that clients can use; the order does not matter. All by default.
     pub transports: Vec<Transport>,
-    /// Whether clients that ask for it can come back after the loss of their WebSocket as if nothing had happened.
-    /// Off by default, as in SignalR: connections are kept for a while when they are lost.
+    /// Whether clients that ask for it can come back after the loss of their WebSocket as if nothing had happened. Off by
+    /// default, as in SignalR: connections are kept for a while when they are lost.
     pub stateful_reconnect: bool,
     /// Whether a connection ends when its token expires; the client may come back at once, with a newer one.
     pub close_on_authentication_expiration: bool,
@@ -16,8 +16,8 @@ pub struct HubOptions {
     pub authentication_refresh: bool,
     /// What happens to a client for which more waits than may.
     pub slow_consumers: SlowConsumers,
-    /// What is remembered of calls that Hubwire clients may repeat, so that none runs twice. On by default; other
-    /// clients are not concerned.
+    /// What is remembered of calls that Hubwire clients may repeat, so that none runs twice. On by default; other clients
+    /// are not concerned.
     pub dedupe: Option<Dedupe>,
     /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish),
     /// so that Hubwire clients get what they missed. Off by default.
