@@ -110,7 +110,7 @@ pub use delivery::delta::Deltas;
 pub use delivery::history::{History, HistoryStatistics};
 pub use delivery::pending::{DeliveryConfig as Acknowledgements, DeliveryStatistics, Outcome};
 pub use error::{BuildError, HubError, SendError};
-pub use fanout::{BatchingStatistics, DeltaKey, HubBatching};
+pub use fanout::{BatchingStatistics, DeltaKey, HubBatching, Importance};
 pub use http::{HubStatistics, Statistics};
 pub use hub::{DisconnectReason, Hub, HubBuilder, HubFilter, Policy, State, UploadStream};
 pub use hubwire::protocol::Transport as TransportKind;

@@ -26,8 +26,8 @@ pub struct HubOptions {
     /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish), so that
     /// Hubwire clients get what they missed. Off by default.
     pub history: Option<History>,
-    /// What is kept of objects that are sent with [`send_delta`](crate::Recipients::send_delta), so that Hubwire clients get
-    /// only what changed. On by default.
+    /// What is kept of objects that are sent with [`send_delta`](crate::Recipients::send_delta), so that Hubwire
+    /// clients get only what changed. On by default.
     pub deltas: Option<Deltas>,
 }
 

@@ -137,8 +137,9 @@ impl Outbox {
         self.append(self.inner.lock(), Waiting { frame, best_effort, delta: None })
     }
 
-    /// As [`push_best_effort`](Self::push_best_effort), for what changed in an object. If what changed before in the same object
-    /// still waits, and `merge` can make one of both, that takes the place of both, at the end of the line.
+    /// As [`push_best_effort`](Self::push_best_effort), for what changed in an object. If what changed before in the
+    /// same object still waits, and `merge` can make one of both, that takes the place of both, at the end of the
+    /// line.
     pub(crate) fn push_delta(
         &self,
         frame: Bytes,

@@ -153,9 +153,10 @@ async fn paused_messages_leave_alone_and_what_waits_leaves_before() {
     batching.resume();
     hub.all().send_batched("Step", &4).unwrap();
     // A shutdown sends what waits before it says goodbye.
-    let (last, _) = tokio::join!(announced.receive(), server.stop());
+    let farewell = async move { (announced.receive().await, announced.receive().await) };
+    let ((last, goodbye), _) = tokio::join!(farewell, server.stop());
     assert_eq!((&last["target"], &last["arguments"]), (&json!("Step"), &json!([4])));
-    assert_eq!(announced.receive().await["type"], 7);
+    assert_eq!(goodbye["type"], 7);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::encoded::{Frames, call};
-use super::envelope::{Envelope, Member};
+use super::envelope::{Envelope, Importance, Member};
 use crate::clients::Recipients;
 use crate::delivery::batcher::{Batch, Batcher, Batching, Destination, Method, Totals};
 use crate::endpoint::{Clock, Endpoint};
@@ -216,17 +216,32 @@ impl super::Fanout {
 }
 
 impl Recipients {
-    /// Calls a method with one argument of each of the clients, but not at once: calls that come within a window leave
-    /// together, as `[signalr.batching]` of the configuration says. Hubwire clients get `<Method>Batch` with all of them, others the
-    /// calls themselves, at the same time.
+    /// Calls a method with one argument of each of the clients, but not at once: calls that come within a window
+    /// leave together, as `[signalr.batching]` of the configuration says. Hubwire clients get `<Method>Batch` with
+    /// all of them, others the calls themselves, at the same time.
     ///
-    /// What is sent to any of them at once, with [`send`](Self::send) for example, does not overtake it. Results of methods and
-    /// items of streams may. Recipients are those who are there when the batch leaves.
+    /// What is sent to any of them at once, with [`send`](Self::send) for example, does not overtake it. Results of
+    /// methods and items of streams may. Recipients are those who are there when the batch leaves.
     ///
     /// # Errors
     /// When the argument cannot be written in both encodings, or a group has no name.
     pub fn send_batched<A: Serialize + ?Sized>(&self, target: &str, argument: &A) -> Result<(), SendError> {
         self.add(target, None, Member::of_argument(argument)?)
+    }
+
+    /// As [`send_batched`](Self::send_batched), and the batch says how much it matters.
+    ///
+    /// # Errors
+    /// As [`send_batched`](Self::send_batched).
+    pub fn send_batched_as<A: Serialize + ?Sized>(
+        &self,
+        target: &str,
+        argument: &A,
+        importance: Importance,
+    ) -> Result<(), SendError> {
+        let mut member = Member::of_argument(argument)?;
+        member.importance = importance;
+        self.add(target, None, member)
     }
 
     /// As [`send_batched`](Self::send_batched), for a method with any number of arguments: a tuple, a slice, or `()`.
@@ -270,8 +285,8 @@ impl HubBatching {
         batches.change(&self.endpoint, |batcher| batcher.pause(batches.clock.now()));
     }
 
-    /// Lets messages wait for others again. Nothing happens on a server that was built outside of a runtime: nobody would
-    /// look at the clock.
+    /// Lets messages wait for others again. Nothing happens on a server that was built outside of a runtime: nobody
+    /// would look at the clock.
     pub fn resume(&self) {
         let batches = &self.endpoint.fanout.batches;
         if batches.runtime.is_some() {

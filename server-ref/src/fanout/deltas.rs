@@ -35,7 +35,8 @@ impl DeltaKey {
     }
 }
 
-/// The objects of one hub. The lock is held for a moment; what makes the order is the lock of the destination around it.
+/// The objects of one hub. The lock is held for a moment; what makes the order is the lock of the destination around
+/// it.
 #[derive(Debug)]
 pub(super) struct Objects {
     inner: Mutex<States>,
@@ -126,15 +127,17 @@ impl super::Fanout {
 impl Recipients {
     /// Says how an object is now to each of the clients, which are those of a group or of a user.
     ///
-    /// Hubwire clients get `<Method>Delta` with what has changed since the last time, the first time and when they join with all of
-    /// it; others get the method with the whole object. If nothing has changed nothing is sent. Where the hub has no
-    /// [`HubOptions::deltas`](crate::HubOptions::deltas), everybody gets the whole object each time.
+    /// Hubwire clients get `<Method>Delta` with what has changed since the last time, the first time and when they
+    /// join with all of it; others get the method with the whole object. If nothing has changed nothing is sent.
+    /// Where the hub has no [`HubOptions::deltas`](crate::HubOptions::deltas), everybody gets the whole object each
+    /// time.
     ///
     /// The property that names the object is added to it. Properties that are null count as not there. `sequence`,
     /// `baseSequence` and `full` are the names of the delta: those of the object do not reach Hubwire clients.
     ///
     /// # Errors
-    /// When the value is no object or cannot be encoded, a group has no name, or the recipients are not one group or user.
+    /// When the value is no object or cannot be encoded, a group has no name, or the recipients are not one group or
+    /// user.
     pub fn send_delta<T: Serialize + ?Sized>(
         &self,
         target: &str,
@@ -198,7 +201,8 @@ impl Recipients {
         Ok(())
     }
 
-    /// Forgets how an object was, because it will not change any more: who joins does not get it. Returns whether it was known.
+    /// Forgets how an object was, because it will not change any more: who joins does not get it. Returns whether it
+    /// was known.
     pub fn forget_delta(&self, target: &str, key: &DeltaKey) -> bool {
         let Ok((endpoint, to)) = self.check() else { return false };
         let (Some(destination), Some(objects)) = (destination(to), &endpoint.fanout.objects) else {

@@ -12,6 +12,15 @@ use crate::error::SendError;
 use crate::registry::Target;
 use crate::timestamp::iso;
 
+/// How much a message matters, which a batch says of its members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Importance {
+    /// The higher the more. A batch has that of its highest member.
+    pub priority: i32,
+    /// Whether it must not be lost. A batch says whether a member is.
+    pub critical: bool,
+}
+
 /// One call that waits in a batch.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -21,6 +30,7 @@ pub(super) struct Member {
     message_pack: Bytes,
     /// Whether it is the list.
     is_list: bool,
+    pub(super) importance: Importance,
 }
 
 impl Member {
@@ -49,7 +59,12 @@ impl Member {
     ) -> Result<Self, SendError> {
         let json = serde_json::value::to_raw_value(value)
             .map_err(|error| SendError::Arguments(PayloadError::new(error.to_string())))?;
-        Ok(Self { json, message_pack: message_pack.bytes().clone(), is_list })
+        Ok(Self {
+            json,
+            message_pack: message_pack.bytes().clone(),
+            is_list,
+            importance: Importance::default(),
+        })
     }
 
     /// How long it is on the wire: that of the longer encoding.
@@ -131,8 +146,8 @@ impl<'a> Envelope<'a> {
             },
             hub_name: hub,
             total_size_bytes: members.iter().map(Member::len).sum(),
-            priority: 0,
-            contains_critical_messages: false,
+            priority: members.iter().map(|member| member.importance.priority).max().unwrap_or(0),
+            contains_critical_messages: members.iter().any(|member| member.importance.critical),
             arguments_per_message: method.arguments,
         };
         Self { members, rest }
@@ -222,6 +237,23 @@ mod tests {
             assert_eq!(batch["messages"][count - 1], json!({"n": count - 1}));
             assert!(!batch.contains_key("connectionId") && !batch.contains_key("argumentsPerMessage"));
         }
+    }
+
+    #[test]
+    fn a_batch_matters_as_much_as_its_members() {
+        let of = |importances: &[(i32, bool)]| {
+            let member = |&(priority, critical): &(i32, bool)| {
+                let importance = Importance { priority, critical };
+                Member { importance, ..Member::of_argument("x").unwrap() }
+            };
+            let members: Vec<_> = importances.iter().map(member).collect();
+            let method = Method { name: "Step".into(), arguments: None };
+            let arguments = Envelope::new("/hub", &Target::All, &method, &members).arguments(Encoding::Json);
+            let batch = arguments.unwrap().decode::<Value>().unwrap();
+            (batch[0]["priority"].as_i64(), batch[0]["containsCriticalMessages"].as_bool())
+        };
+        assert_eq!(of(&[(0, false), (0, false)]), (Some(0), Some(false)));
+        assert_eq!(of(&[(-3, false), (-5, true)]), (Some(-3), Some(true)));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Messages to several clients where it matters in which order each of them sees what: streams with history, batches, and
-//! objects that are sent as changes.
+//! Messages to several clients where it matters in which order each of them sees what: streams with history, batches,
+//! and objects that are sent as changes.
 
 mod batching;
 mod deltas;
@@ -20,6 +20,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub use batching::{BatchingStatistics, HubBatching};
 pub use deltas::DeltaKey;
+pub use envelope::Importance;
 
 use crate::connection::Connection;
 use crate::delivery::batcher::Batching;

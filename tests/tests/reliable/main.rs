@@ -8,6 +8,7 @@ mod wrong;
 use std::time::Duration;
 
 use hubwire::HubConnection;
+use hubwire::client::AckMode;
 use hubwire::protocol::Encoding;
 use hubwire_server::Outcome;
 use serde_json::{Value, json};
@@ -54,7 +55,12 @@ async fn any_signalr_client_can_acknowledge() {
     assert!(soon("the confirmation", confirmation).await);
     for encoding in [Encoding::Json, Encoding::MessagePack] {
         let bench = Bench::start(eager()).await;
-        let connection = HubConnection::builder(bench.server.url("/hub")).encoding(encoding).build().unwrap();
+        // As one that knows nothing of acknowledgements: its application calls the methods.
+        let connection = HubConnection::builder(bench.server.url("/hub"))
+            .encoding(encoding)
+            .ack_mode("Show", AckMode::Off)
+            .build()
+            .unwrap();
         let (sender, mut shown) = mpsc::unbounded_channel();
         connection.on("Show", move |message: Value| drop(sender.send(message)));
         soon("the start", connection.start()).await.unwrap();
@@ -68,6 +74,21 @@ async fn any_signalr_client_can_acknowledge() {
             }
         }
         connection.invoke::<()>("AcknowledgeMessage", ("m",)).await.unwrap();
+        assert!(soon("the confirmation", confirmation).await);
+        soon("the stop", connection.stop()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hubwire_client_acknowledges_what_its_handler_did() {
+    for encoding in [Encoding::Json, Encoding::MessagePack] {
+        let bench = Bench::start(eager()).await;
+        let connection = HubConnection::builder(bench.server.url("/hub")).encoding(encoding).build().unwrap();
+        let (sender, mut shown) = mpsc::unbounded_channel();
+        connection.on("Show", move |message: Value| drop(sender.send(message)));
+        soon("the start", connection.start()).await.unwrap();
+        let confirmation = bench.clients.all().reliable(options()).send("Show", message("m")).await.unwrap();
+        assert_eq!(soon("a message", shown.recv()).await, Some(message("m")));
         assert!(soon("the confirmation", confirmation).await);
         soon("the stop", connection.stop()).await;
     }

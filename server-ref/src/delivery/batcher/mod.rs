@@ -1,9 +1,9 @@
 //! Many small messages as few larger ones.
 //!
-//! Messages of one method for one destination that come within a window leave together. [`Batcher`] decides what leaves when:
-//! at the latest one window after the first member, earlier when a batch is full, or when something else must not overtake
-//! it. After every call the driver sends what [`Batcher::poll`] hands out, in that order, and calls [`Batcher::tick`] at the
-//! time that [`Batcher::deadline`] says:
+//! Messages of one method for one destination that come within a window leave together. [`Batcher`] decides what
+//! leaves when: at the latest one window after the first member, earlier when a batch is full, or when something else
+//! must not overtake it. After every call the driver sends what [`Batcher::poll`] hands out, in that order, and calls
+//! [`Batcher::tick`] at the time that [`Batcher::deadline`] says:
 //!
 //! ```
 //! use hubwire::Time;
@@ -52,8 +52,8 @@ pub struct Batching {
     pub max_batch_size: usize,
     /// Bytes of all members of a batch, in the encoding in which they travel.
     pub max_batch_size_bytes: usize,
-    /// Whether messages of several methods for one destination wait side by side. Otherwise all messages for a destination
-    /// keep their order, and batches are smaller.
+    /// Whether messages of several methods for one destination wait side by side. Otherwise all messages for a
+    /// destination keep their order, and batches are smaller.
     pub group_by_method: bool,
     /// Members of all batches that wait. With more, the batch that waits longest leaves.
     pub max_pending: usize,

@@ -1,8 +1,8 @@
 //! Objects that are sent as what changed in them.
 //!
-//! [`diff`], [`apply`] and [`compose`] are merge patches (RFC 7396) on JSON objects: what is in the patch is set, what is null in it
-//! is removed, objects are patched inside, and lists are replaced as a whole. [`States`] keeps the last state of each object that is
-//! sent, and says what goes to its recipients. No clock, no I/O, no lock.
+//! [`diff`], [`apply`] and [`compose`] are merge patches (RFC 7396) on JSON objects: what is in the patch is set,
+//! what is null in it is removed, objects are patched inside, and lists are replaced as a whole. [`States`] keeps the
+//! last state of each object that is sent, and says what goes to its recipients. No clock, no I/O, no lock.
 
 mod states;
 
@@ -18,8 +18,8 @@ pub type Object = Map<String, Value>;
 
 /// What makes `new` of `old`. Empty if they are the same.
 ///
-/// Properties that are null in `new` count as not there, because a patch cannot set them. That goes for objects in objects, not for
-/// what is in lists.
+/// Properties that are null in `new` count as not there, because a patch cannot set them. That goes for objects in
+/// objects, not for what is in lists.
 pub fn diff(old: &Object, new: &Object) -> Object {
     let mut patch = Object::new();
     for (name, value) in new {
@@ -70,8 +70,8 @@ pub fn apply(patch: &Object, object: &mut Object) {
 
 /// One patch that does what two do, one after the other.
 ///
-/// `None` if there is none: when the first removes or replaces what the second has an object for. That object would have to take the
-/// place of whatever was there, and a patch would merge it with that.
+/// `None` if there is none: when the first removes or replaces what the second has an object for. That object would
+/// have to take the place of whatever was there, and a patch would merge it with that.
 pub fn compose(first: &Object, second: &Object) -> Option<Object> {
     let mut both = first.clone();
     for (name, value) in second {

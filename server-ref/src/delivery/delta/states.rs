@@ -94,8 +94,8 @@ impl States {
         Self { limits, states: HashMap::new(), by_change: BTreeMap::new(), ticks: 0, bytes: 0 }
     }
 
-    /// An object has another state now, which has that many bytes. Returns what its recipients get; `None` if it is the same as
-    /// before. Properties that are null count as not there.
+    /// An object has another state now, which has that many bytes. Returns what its recipients get; `None` if it is
+    /// the same as before. Properties that are null count as not there.
     pub fn update(&mut self, key: &StateKey, object: Object, bytes: usize) -> Option<Delta> {
         let object = without_nulls(object);
         let (delta, before) = match self.state(key) {

@@ -135,7 +135,8 @@ impl<P> Kept<P> {
         while self.bytes > self.limits.max_bytes && self.trim_oldest() {}
     }
 
-    /// Takes a stream over from a store. `false` if there is one already, no room, or it has more messages than offsets.
+    /// Takes a stream over from a store. `false` if there is one already, no room, or it has more messages than
+    /// offsets.
     pub(super) fn restore(&mut self, stored: StoredStream<P>) -> bool {
         let name = stored.top.stream.clone();
         let Some(before) = stored.top.offset.checked_sub(stored.entries.len() as u64) else { return false };

@@ -1,4 +1,5 @@
-//! What clients get, in the shapes that the hubs have: lists of arguments on the hub of all tasks, one object elsewhere.
+//! What clients get, in the shapes that the hubs have: lists of arguments on the hub of all tasks, one object
+//! elsewhere.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -77,6 +78,13 @@ pub(super) fn started(to: &impl Sink, task: &Task) -> Result<(), SendError> {
     to.emit("TaskStarted", (&task.id, &task.kind, metadata))
 }
 
+/// `TaskProgress` of the hub of all tasks, and what Hubwire clients get of it. If it is what they have, nothing is
+/// sent.
+pub(super) fn progress(followers: &Recipients, task: &Task, progress: &Progress) -> Result<(), SendError> {
+    let (object, arguments) = (progress_object(task, progress), progress_arguments(task, progress));
+    followers.send_delta_or(PROGRESS, &delta_key(task), &object, arguments)
+}
+
 /// `TaskProgress` of the hub of all tasks for clients without deltas: positional.
 pub(super) fn progress_arguments<'a>(
     task: &'a Task,
@@ -86,7 +94,7 @@ pub(super) fn progress_arguments<'a>(
 }
 
 /// The object behind `TaskProgressDelta`.
-pub(super) fn progress_object(task: &Task, progress: &Progress) -> Object {
+fn progress_object(task: &Task, progress: &Progress) -> Object {
     let mut object = progress.details.clone();
     object.insert("progressPercentage".into(), progress.percentage.into());
     object.insert("status".into(), status(progress).into());
@@ -131,8 +139,9 @@ pub(super) fn generation(to: &impl Sink, kind: Kind, task: &Task) -> Result<(), 
     }
 }
 
-/// Sends what a client acknowledges. **The place for acknowledged sends**: on a hub with acknowledgements this goes to each member
-/// with a pending entry under the `messageId` of the object, 10 s for `TaskProgress` and 30 s for `TaskCompleted`.
+/// Sends what a client acknowledges. **The place for acknowledged sends**: on a hub with acknowledgements this goes
+/// to each member with a pending entry under the `messageId` of the object, 10 s for `TaskProgress` and 30 s for
+/// `TaskCompleted`.
 fn deliver(to: &impl Sink, target: &str, message: Object) -> Result<(), SendError> {
     to.emit(target, (message,))
 }

@@ -80,8 +80,11 @@ fn send_state(ctx: &Context, kind: Option<Kind>, task: &Task) -> Result<(), HubE
     match &task.state {
         TaskState::Pending => {}
         TaskState::Running { progress: None } => events::started(&caller, task)?,
-        // It came as a whole with the group; and who was in that already has it.
-        TaskState::Running { progress: Some(_) } if ctx.reads_deltas() => {}
+        // It came as a whole with the group; and who was in that already has it. Only if it had to give way to others
+        // is it sent again, to all who follow it.
+        TaskState::Running { progress: Some(progress) } if ctx.reads_deltas() => {
+            events::progress(&ctx.clients().group(task_group(None, &task.id)), task, progress)?;
+        }
         TaskState::Running { progress: Some(progress) } => {
             caller.send(events::PROGRESS, events::progress_arguments(task, progress))?;
         }

@@ -1,7 +1,8 @@
 //! The task hubs: long-running tasks of somebody, and how far they are.
 //!
-//! Tasks belong to virtual keys: the claim `VirtualKeyId` of a token, a number. Clients follow their own tasks, and with the claim
-//! `IsAdmin` those of all keys. What happens to tasks is said by the application, through [`TaskService`]: no client can make up events.
+//! Tasks belong to virtual keys: the claim `VirtualKeyId` of a token, a number. Clients follow their own tasks, and
+//! with the claim `IsAdmin` those of all keys. What happens to tasks is said by the application, through
+//! [`TaskService`]: no client can make up events.
 //!
 //! | path | groups | events |
 //! |---|---|---|
@@ -159,7 +160,8 @@ fn type_group(key: u64, task_type: &str) -> String {
     format!("vkey-{key}-{task_type}")
 }
 
-/// The virtual key of a token. Only a number is one: with anything else in the names of groups, those of two keys could be the same.
+/// The virtual key of a token. Only a number is one: with anything else in the names of groups, those of two keys
+/// could be the same.
 fn key_id(principal: &Principal) -> Option<u64> {
     match principal.claim("VirtualKeyId")? {
         Value::Number(number) => number.as_u64(),

@@ -29,8 +29,8 @@ impl TaskService {
 
     /// There will be a task of a virtual key. Returns its id, with which clients can follow it.
     ///
-    /// `task_type` has letters, digits, `_` and `-`, at most 64; tasks that are `video_generation` or `image_generation` are on the
-    /// hubs for those, too.
+    /// `task_type` has letters, digits, `_` and `-`, at most 64; tasks that are `video_generation` or
+    /// `image_generation` are on the hubs for those, too.
     ///
     /// # Errors
     /// When the type or the size of the metadata is not possible, or there are too many tasks.
@@ -158,12 +158,7 @@ impl TaskService {
                         events::started(&hub.group(type_group(task.owner, &task.kind)), task)?;
                     }
                 }
-                State::Running { progress: Some(progress) } => followers.send_delta_or(
-                    events::PROGRESS,
-                    &events::delta_key(task),
-                    &events::progress_object(task, progress),
-                    events::progress_arguments(task, progress),
-                )?,
+                State::Running { progress: Some(progress) } => events::progress(&followers, task, progress)?,
                 State::Ended(end) => {
                     events::ended(&followers, task, end)?;
                     followers.forget_delta(events::PROGRESS, &events::delta_key(task));

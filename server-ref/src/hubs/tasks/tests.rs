@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::identity::Announcement;
 use crate::transport::{MemoryClient, memory};
-use crate::{Config, History, Server, auth};
+use crate::{Config, Deltas, History, Server, auth};
 
 struct Fixture {
     hubs: TaskHubs,
@@ -14,6 +14,10 @@ struct Fixture {
 }
 
 fn fixture_with(tasks: TasksConfig) -> Fixture {
+    fixture_serving(tasks, HubOptions { history: Some(History::default()), ..HubOptions::default() })
+}
+
+fn fixture_serving(tasks: TasksConfig, options: HubOptions) -> Fixture {
     let hubs = TaskHubs::new(tasks);
     let mut config = Config::default();
     // The pings of the server would be in the way of virtual time.
@@ -21,7 +25,6 @@ fn fixture_with(tasks: TasksConfig) -> Fixture {
     config.times.client_timeout = Duration::from_secs(2_000_000);
     let authenticator = auth::Authenticator::hs256(b"", &config.auth);
     let builder = Server::builder().config(config).authenticator(authenticator);
-    let options = HubOptions { history: Some(History::default()), ..HubOptions::default() };
     let handle = hubs.mount(builder, &options).unwrap().build().unwrap().handle();
     Fixture { service: hubs.service(handle.clone()), hubs, handle }
 }
@@ -225,6 +228,22 @@ async fn who_follows_a_task_later_learns_how_it_is() {
     second.call("UnsubscribeFromTask", json!([id])).await.0.unwrap();
     fixture.advance(&id, 40);
     assert_eq!(second.settle().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_had_to_give_way_is_sent_again() {
+    let deltas = Some(Deltas { max_keys: 1, ..Deltas::default() });
+    let fixture = fixture_serving(TasksConfig::default(), HubOptions { deltas, ..HubOptions::default() });
+    let (id, other) = (fixture.task(7, "x"), fixture.task(7, "x"));
+    let mut ours = fixture.connect_with(TASKS, json!({"VirtualKeyId": 7}), true).await;
+    fixture.advance(&id, 10);
+    for full in [true, false] {
+        let events = ours.subscribe(&id).await;
+        assert_eq!(events.len(), usize::from(full), "only who does not have it gets it");
+    }
+    fixture.advance(&other, 20);
+    let events = ours.subscribe(&id).await;
+    assert_eq!((&events[0].1[0]["full"], &events[0].1[0]["progressPercentage"]), (&json!(true), &json!(10)));
 }
 
 #[tokio::test(start_paused = true)]
