@@ -88,6 +88,11 @@ impl Context {
         self.connection.tokens.get(self.call)
     }
 
+    /// Whether the client gets objects as changes.
+    pub(crate) fn reads_deltas(&self) -> bool {
+        self.connection.identity.is_announced() && self.endpoint.fanout.has_deltas()
+    }
+
     pub(crate) const fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }

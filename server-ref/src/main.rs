@@ -1,4 +1,4 @@
-//! The reference server: the chat hub with embedded defaults, and tokens for development.
+//! The reference server: the chat hub and the task hubs with embedded defaults, and tokens for development.
 
 use std::error::Error;
 use std::io::Write;
@@ -12,8 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Parser, Subcommand};
 use hubwire_server::config::{Config, parse_duration};
-use hubwire_server::hubs::ChatHub;
-use hubwire_server::{HubOptions, Server, auth};
+use hubwire_server::hubs::{ChatHub, TaskHubs, TasksConfig};
+use hubwire_server::{History, HubOptions, Server, auth};
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -141,7 +141,10 @@ async fn run(config: Config, made_up_key: Option<String>) -> Result<(), Box<dyn 
     let status_page = config.status_page || config.dev;
     let chat = ChatHub::new(config.chat.clone());
     let options = HubOptions { stateful_reconnect: true, ..HubOptions::default() };
-    let server = Server::builder().config(config).hub_with("/hubs/chat", chat.hub()?, options).build()?;
+    let tasks = TaskHubs::new(TasksConfig::default());
+    let task_options = HubOptions { history: Some(History::default()), ..options.clone() };
+    let builder = Server::builder().config(config).hub_with("/hubs/chat", chat.hub()?, options);
+    let server = tasks.mount(builder, &task_options)?.build()?;
     let listener =
         TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;

@@ -8,9 +8,10 @@ use std::task::{Context, Waker};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use hubwire::protocol::{Call, Payload};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
+use crate::delivery::delta::{Delta, StateKey};
 use crate::error::HubError;
 use crate::session::{CallKey, UploadKey};
 
@@ -83,6 +84,8 @@ struct Inner {
     commands: Vec<Command>,
     overflowed: bool,
     closed: bool,
+    /// How many of the frames are deltas.
+    deltas: usize,
     /// Set only while the task sleeps, so that a method that sends does not wake its own task.
     waker: Option<Waker>,
 }
@@ -91,6 +94,31 @@ struct Inner {
 struct Waiting {
     frame: Bytes,
     best_effort: bool,
+    delta: Option<WaitingDelta>,
+}
+
+/// What a frame says that the next one of the same object may be put together with.
+#[derive(Debug)]
+pub(crate) struct WaitingDelta {
+    pub(crate) key: Arc<StateKey>,
+    pub(crate) delta: Arc<Delta>,
+}
+
+impl Inner {
+    /// Takes the first frame, if it may leave.
+    fn pop_if(&mut self, may: impl FnOnce(&Bytes) -> bool) -> Option<Bytes> {
+        let taken = self.frames.pop_front_if(|next| may(&next.frame))?;
+        self.deltas -= usize::from(taken.delta.is_some());
+        Some(taken.frame)
+    }
+
+    /// Takes a frame out of the line.
+    fn remove(&mut self, index: usize) -> Option<Bytes> {
+        let taken = self.frames.remove(index)?;
+        self.deltas -= usize::from(taken.delta.is_some());
+        self.bytes -= taken.frame.len();
+        Some(taken.frame)
+    }
 }
 
 impl Outbox {
@@ -100,16 +128,44 @@ impl Outbox {
 
     /// Appends whole messages. Returns whether the connection still takes them.
     pub(crate) fn push(&self, frame: Bytes) -> bool {
-        self.append(Waiting { frame, best_effort: false })
+        self.append(self.inner.lock(), Waiting { frame, best_effort: false, delta: None })
     }
 
     /// As [`push`](Self::push), for what may be dropped for a slow client where the hub says so.
     pub(crate) fn push_best_effort(&self, frame: Bytes) -> bool {
-        self.append(Waiting { frame, best_effort: self.limits.drop_oldest })
+        let best_effort = self.limits.drop_oldest;
+        self.append(self.inner.lock(), Waiting { frame, best_effort, delta: None })
     }
 
-    fn append(&self, message: Waiting) -> bool {
+    /// As [`push_best_effort`](Self::push_best_effort), for what changed in an object. If what changed before in the
+    /// same object still waits, and `merge` can make one of both, that takes the place of both, at the end of the
+    /// line.
+    pub(crate) fn push_delta(
+        &self,
+        frame: Bytes,
+        waiting: WaitingDelta,
+        merge: impl FnOnce(&Delta) -> Option<(Bytes, Arc<Delta>)>,
+    ) -> bool {
+        let best_effort = self.limits.drop_oldest;
         let mut inner = self.inner.lock();
+        let mut message = Waiting { frame, best_effort, delta: None };
+        let mut delta = waiting.delta;
+        let is_same = |other: &Waiting| other.delta.as_ref().is_some_and(|other| other.key == waiting.key);
+        // Only a client that does not keep up has any that wait.
+        if inner.deltas > 0
+            && let Some(index) = inner.frames.iter().rposition(is_same)
+            && let Some(before) = inner.frames.get(index).and_then(|before| before.delta.as_ref())
+            && let Some((frame, both)) = merge(&before.delta)
+        {
+            let removed = inner.remove(index).map_or(0, |frame| frame.len());
+            self.queued.remove(removed);
+            (message.frame, delta) = (frame, both);
+        }
+        message.delta = Some(WaitingDelta { key: waiting.key, delta });
+        self.append(inner, message)
+    }
+
+    fn append(&self, mut inner: MutexGuard<'_, Inner>, message: Waiting) -> bool {
         if inner.closed || inner.overflowed {
             return false;
         }
@@ -120,19 +176,20 @@ impl Outbox {
         while !fits(&inner)
             && self.limits.drop_oldest
             && let Some(oldest) = inner.frames.iter().position(|waiting| waiting.best_effort)
-            && let Some(dropped) = inner.frames.remove(oldest)
+            && let Some(dropped) = inner.remove(oldest)
         {
-            inner.bytes -= dropped.frame.len();
-            self.queued.remove(dropped.frame.len());
+            self.queued.remove(dropped.len());
             self.queued.dropped.fetch_add(1, Ordering::Relaxed);
         }
         if fits(&inner) {
             inner.bytes += len;
             self.queued.add(len);
+            inner.deltas += usize::from(message.delta.is_some());
             inner.frames.push_back(message);
         } else {
             inner.overflowed = true;
             inner.frames = VecDeque::new();
+            inner.deltas = 0;
             self.queued.remove(std::mem::take(&mut inner.bytes));
         }
         let accepted = !inner.overflowed;
@@ -184,12 +241,12 @@ impl Outbox {
     /// Takes what leaves next as one transport frame: one message, or as many as fit into `limit` bytes.
     pub(crate) fn take(&self, limit: usize) -> Option<Bytes> {
         let mut inner = self.inner.lock();
-        let first = inner.frames.pop_front()?.frame;
+        let first = inner.pop_if(|_| true)?;
         let mut total = first.len();
         let mut more = Vec::new();
-        while let Some(next) = inner.frames.pop_front_if(|next| total + next.frame.len() <= limit) {
-            total += next.frame.len();
-            more.push(next.frame);
+        while let Some(next) = inner.pop_if(|next| total + next.len() <= limit) {
+            total += next.len();
+            more.push(next);
         }
         inner.bytes -= total;
         self.queued.remove(total);
@@ -211,7 +268,7 @@ impl Outbox {
     /// Takes the next message if it fits into `limit` bytes, or in any case with `always`.
     pub(crate) fn take_one(&self, limit: usize, always: bool) -> Option<Bytes> {
         let mut inner = self.inner.lock();
-        let frame = inner.frames.pop_front_if(|next| always || next.frame.len() <= limit)?.frame;
+        let frame = inner.pop_if(|next| always || next.len() <= limit)?;
         inner.bytes -= frame.len();
         self.queued.remove(frame.len());
         Some(frame)
@@ -313,5 +370,44 @@ mod tests {
         assert!(outbox.push(Bytes::from_static(b"aa")));
         outbox.close();
         assert_eq!(queued.totals().0, 0);
+    }
+
+    fn delta(sequence: u64, key: &'static str) -> WaitingDelta {
+        let key = StateKey { destination: "g".into(), target: "T".into(), key: key.into() };
+        let base = (sequence > 1).then(|| sequence - 1);
+        let fields = serde_json::Map::from_iter([("n".to_owned(), sequence.into())]);
+        WaitingDelta { key: Arc::new(key), delta: Arc::new(Delta { sequence, base, fields }) }
+    }
+
+    fn push(outbox: &Outbox, sequence: u64, key: &'static str) {
+        let waiting = delta(sequence, key);
+        let next = waiting.delta.clone();
+        let text = |delta: &Delta| Bytes::from(format!("{key}{:?}-{};", delta.base, delta.sequence));
+        let merge = |before: &Delta| before.then(&next).map(|both| (text(&both), Arc::new(both)));
+        assert!(outbox.push_delta(text(&next), waiting, merge));
+    }
+
+    #[test]
+    fn deltas_of_one_object_that_wait_become_one() {
+        let queued = Arc::new(Queued::default());
+        let limits = OutboxLimits { messages: 10, bytes: 1_000, drop_oldest: false };
+        let outbox = Outbox::new(limits, queued.clone());
+        for sequence in 2..=50 {
+            push(&outbox, sequence, "a");
+        }
+        assert!(outbox.push(Bytes::from_static(b"x;")));
+        push(&outbox, 7, "b");
+        push(&outbox, 51, "a");
+        // What was put together is where the last of them is.
+        assert_eq!(queued.totals().0, outbox.bytes() as u64);
+        assert_eq!(outbox.take(1_000).unwrap(), "x;bSome(6)-7;aSome(1)-51;");
+        assert_eq!((outbox.bytes(), queued.totals().0), (0, 0));
+        // What has left stays as it was, and what does not follow stays apart.
+        push(&outbox, 52, "a");
+        push(&outbox, 54, "a");
+        push(&outbox, 55, "a");
+        assert_eq!(outbox.take_one(1_000, true).unwrap(), "aSome(51)-52;");
+        assert_eq!(outbox.take_one(1_000, true).unwrap(), "aSome(53)-55;");
+        assert_eq!(outbox.inner.lock().deltas, 0);
     }
 }

@@ -163,7 +163,8 @@ async fn positions_that_are_none_fail_the_call_and_nothing_is_sent() {
     let many = vec![start.clone(); 101];
     assert!(client.refused("HubwireRecover", json!([many])).await.contains("At most 100"));
     for arguments in [json!([]), json!([start]), json!([[1]]), json!([[start], 1])] {
-        client.refused("HubwireRecover", arguments).await;
+        let error = client.refused("HubwireRecover", arguments).await;
+        assert!(error.contains("HubException: The "), "{error}");
     }
     assert_eq!(client.invoke("hubwirerecover", json!([[]])).await, (json!([]), vec![]));
 }
@@ -199,4 +200,46 @@ async fn a_user_has_a_stream_over_all_connections() {
     assert_eq!(before.iter().map(number).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(hub.all().publish("Said", ()).unwrap_err(), SendError::NoStream);
     assert_eq!(hub.group("").publish("Said", ()).unwrap_err(), SendError::EmptyGroupName);
+}
+
+#[tokio::test]
+async fn every_member_sees_every_offset_whoever_speaks_and_whenever_it_joins() {
+    const SPEAKERS: u64 = 4;
+    const EACH: u64 = 500;
+    let server = start(History::default()).await;
+    let (mut first, _) = member(&server, "room").await;
+    let speakers: Vec<_> = (0..SPEAKERS)
+        .map(|_| {
+            let handle = server.handle().clone();
+            std::thread::spawn(move || {
+                let group = handle.hub("/hub").unwrap().group("room");
+                for number in 0..EACH {
+                    group.publish("Said", (number,)).unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut late = Vec::new();
+    for _ in 0..5 {
+        let mut client = Raw::connect(&server, "/hub", "hubwire=1").await;
+        let (_, before) = client.invoke("Join", json!(["room"])).await;
+        late.push((client, before));
+    }
+    for expected in 1..=SPEAKERS * EACH {
+        assert_eq!(offset(&position(&first.expect("Said").await)), expected);
+    }
+    for (mut client, before) in late {
+        // What came with the answer comes first; it begins with where the stream stood.
+        let mut reached = offset(&position(&before[0]));
+        assert_eq!(before[0]["target"], "HubwirePosition");
+        for message in &before[1..] {
+            reached += 1;
+            assert_eq!(offset(&position(message)), reached);
+        }
+        while reached < SPEAKERS * EACH {
+            reached += 1;
+            assert_eq!(offset(&position(&client.expect("Said").await)), reached);
+        }
+    }
+    speakers.into_iter().for_each(|speaker| speaker.join().unwrap());
 }

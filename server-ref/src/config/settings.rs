@@ -4,6 +4,7 @@ use std::time::Duration;
 use hubwire::protocol::{Transport, VERSION_STATEFUL};
 
 use super::Config;
+use crate::delivery::batcher::Batching;
 use crate::outbox::OutboxLimits;
 use crate::session::SessionConfig;
 
@@ -12,6 +13,7 @@ use crate::session::SessionConfig;
 pub(crate) struct Settings {
     pub(crate) sessions: SessionConfigs,
     pub(crate) outbox: OutboxLimits,
+    pub(crate) batching: Batching,
     pub(crate) detailed_errors: bool,
     pub(crate) message_bytes: usize,
     pub(crate) frame_bytes: usize,
@@ -60,6 +62,7 @@ impl From<&Config> for Settings {
                 bytes: limits.outbox_bytes,
                 drop_oldest: false,
             },
+            batching: Batching::from(&config.signalr.batching),
             detailed_errors: config.detailed_errors,
             message_bytes: limits.message_bytes,
             frame_bytes: limits.frame_bytes,

@@ -216,7 +216,7 @@ impl Deduper {
                 let Some(deduper) = deduper.upgrade() else { return };
                 let mut inner = deduper.inner.lock();
                 inner.table.purge(deduper.clock.now());
-                if inner.table.len() == 0 {
+                if inner.table.is_empty() {
                     inner.swept = false;
                     return;
                 }

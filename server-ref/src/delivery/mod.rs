@@ -1,5 +1,7 @@
 //! Delivery beyond SignalR, as state machines without I/O, clock and tasks: `docs/delivery.md` is the specification.
 
+pub mod batcher;
+pub mod delta;
 pub mod history;
 pub mod pending;
 

@@ -49,7 +49,7 @@ pub(super) fn call(
 }
 
 /// One message for many clients, encoded at most once for each kind of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Frames {
     /// By encoding, and whether the client announced itself.
     frames: [Option<Bytes>; 4],

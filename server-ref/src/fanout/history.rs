@@ -155,19 +155,21 @@ impl super::Fanout {
 }
 
 impl Recipients {
-    /// Calls a method of each of the clients, which are those of a group or of a user, and keeps the call for those that are
-    /// not connected now: on a hub with [`HubOptions::history`](crate::HubOptions::history). Returns its place in the stream.
+    /// Calls a method of each of the clients, which are those of a group or of a user, and keeps the call for those
+    /// that are not connected now: on a hub with [`HubOptions::history`](crate::HubOptions::history). Returns its
+    /// place in the stream.
     ///
     /// All clients see the calls of one stream in the same order. Hubwire clients get the position with each.
     ///
     /// # Errors
-    /// When the arguments cannot be written in both encodings, a group has no name, the recipients are no stream, or the hub
-    /// keeps none.
+    /// When the arguments cannot be written in both encodings, a group has no name, the recipients are no stream, or
+    /// the hub keeps none.
     pub fn publish<A: Serialize>(&self, target: &str, arguments: A) -> Result<Position, SendError> {
         let (endpoint, to) = self.check()?;
         let stream = destination(to).ok_or(SendError::NoStream)?;
         let history = endpoint.fanout.history.as_ref().ok_or(SendError::NoHistory)?;
         let arguments = Arguments::new(&arguments)?;
+        endpoint.fanout.barrier(endpoint, to);
         let _order = endpoint.fanout.order.lock(&stream);
         let (position, outputs) =
             history.publish(&stream, target, arguments).map_err(|Full| SendError::HistoryFull)?;

@@ -1,7 +1,14 @@
-//! Messages to several clients where it matters in which order each of them sees what: streams with history.
+//! Messages to several clients where it matters in which order each of them sees what: streams with history, batches,
+//! and objects that are sent as changes.
 
+mod batching;
+mod deltas;
 mod encoded;
+mod envelope;
 mod history;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -11,10 +18,17 @@ use bytestring::ByteString;
 use hubwire::protocol::Feature;
 use parking_lot::{Mutex, MutexGuard};
 
+pub use batching::{BatchingStatistics, HubBatching};
+pub use deltas::DeltaKey;
+pub use envelope::Importance;
+
 use crate::connection::Connection;
+use crate::delivery::batcher::Batching;
 use crate::endpoint::{Clock, Endpoint};
 use crate::options::HubOptions;
 use crate::registry::{GroupChange, Target};
+use batching::Batches;
+use deltas::Objects;
 use history::Keeper;
 
 /// What one hub needs for it.
@@ -23,13 +37,18 @@ pub(crate) struct Fanout {
     order: Order,
     /// If the hub has [`HubOptions::history`].
     history: Option<Arc<Keeper>>,
+    batches: Batches,
+    /// If the hub has [`HubOptions::deltas`].
+    objects: Option<Objects>,
 }
 
 impl Fanout {
-    pub(crate) fn new(options: &HubOptions, clock: Clock) -> Self {
+    pub(crate) fn new(options: &HubOptions, batching: Batching, clock: Clock) -> Self {
         Self {
             order: Order::default(),
             history: options.history.and_then(|limits| Keeper::new(limits, clock)),
+            batches: Batches::new(batching, clock),
+            objects: options.deltas.map(Objects::new),
         }
     }
 
@@ -40,7 +59,8 @@ impl Fanout {
 
     /// What Hubwire clients can use of it.
     pub(crate) fn features(&self) -> impl Iterator<Item = Feature> + use<> {
-        self.has_history().then_some(Feature::History).into_iter()
+        let history = self.has_history().then_some(Feature::History);
+        history.into_iter().chain(self.has_deltas().then_some(Feature::Delta))
     }
 
     /// Adds a connection to a group. Nothing that goes to the group comes between that and what the connection is told
@@ -70,12 +90,15 @@ impl Fanout {
 
     /// Others would take it for a call of a method that they do not have.
     fn greets(&self, connection: &Connection) -> bool {
-        connection.identity.is_announced() && self.has_history()
+        connection.identity.is_announced() && (self.has_history() || self.has_deltas())
     }
 
     fn greet(&self, connection: &Connection, destination: &ByteString) {
         if let Some(history) = &self.history {
             history.tell_position(connection, destination);
+        }
+        if let Some(objects) = &self.objects {
+            objects.send_all(connection, destination);
         }
     }
 }
@@ -98,6 +121,14 @@ fn group_destination(group: &str) -> ByteString {
 
 fn user_destination(user: &str) -> ByteString {
     format!("user:{user}").into()
+}
+
+/// All destinations whose messages go to that connection.
+fn destinations(endpoint: &Endpoint, connection: &Connection) -> Vec<ByteString> {
+    let groups = endpoint.registry.groups_of(connection.key);
+    let principal = connection.identity.principal();
+    let user = principal.user_id().map(user_destination);
+    groups.iter().map(|group| group_destination(group)).chain(user).collect()
 }
 
 /// Whether what goes to a destination goes to that connection.

@@ -2,5 +2,7 @@
 
 pub mod chat;
 mod rate_limit;
+pub mod tasks;
 
 pub use chat::{ChatConfig, ChatHub};
+pub use tasks::{TaskHubs, TaskService, TasksConfig};

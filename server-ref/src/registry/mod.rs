@@ -13,7 +13,7 @@ pub(crate) use broadcast::{Broadcast, call, encode};
 use crate::connection::Connection;
 
 /// To whom a message goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Target {
     All,
     AllExcept(Vec<ByteString>),
@@ -22,6 +22,17 @@ pub(crate) enum Target {
     GroupExcept(String, Vec<ByteString>),
     Groups(Vec<String>),
     Users(Vec<String>),
+}
+
+impl Target {
+    /// Whether it means a group without a name.
+    pub(crate) fn is_nameless(&self) -> bool {
+        match self {
+            Self::Group(group) | Self::GroupExcept(group, _) => group.is_empty(),
+            Self::Groups(groups) => groups.iter().any(String::is_empty),
+            _ => false,
+        }
+    }
 }
 
 type Members = HashMap<u64, Arc<Connection>>;
@@ -117,6 +128,11 @@ impl Registry {
         }
         leave(&mut inner.groups, group, connection.key);
         GroupChange::Done
+    }
+
+    /// The groups that a connection is in.
+    pub(crate) fn groups_of(&self, key: u64) -> Vec<Arc<str>> {
+        self.inner.read().memberships.get(&key).cloned().unwrap_or_default()
     }
 
     pub(crate) fn is_in_group(&self, connection: &Connection, group: &str) -> bool {

@@ -4,10 +4,13 @@ use parking_lot::Mutex;
 
 use super::{Change, DeliveryStore, Loaded, StoreError};
 
+/// Values by table and key.
+type Records = BTreeMap<(String, Vec<u8>), Vec<u8>>;
+
 /// Keeps records as long as it lives: for tests. Share it in an `Arc` to give it to one server after the other.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    records: Mutex<BTreeMap<(String, Vec<u8>), Vec<u8>>>,
+    records: Mutex<Records>,
 }
 
 impl MemoryStore {

@@ -21,7 +21,7 @@ pub(super) enum Load {
     /// What the client itself calls methods with, lists laid flat; and answers that are lists.
     Texts(Arc<[ByteString]>),
     /// Several messages; `None` is one that is malformed.
-    Batch(Arc<[Option<Load>]>),
+    Batch(Arc<[Option<Self>]>),
     /// What has changed of an object; `None` is a field that is gone.
     Change {
         /// Which object.

@@ -82,7 +82,8 @@ impl<P> Kept<P> {
     /// The place of the next message.
     pub(super) fn next(&mut self, name: &ByteString) -> Option<(ByteString, u64)> {
         let stream = self.streams.get_mut(name)?;
-        stream.given += 1;
+        // A store may say that the last offset was used.
+        stream.given = stream.given.checked_add(1)?;
         Some((stream.epoch.clone(), stream.given))
     }
 
@@ -111,7 +112,7 @@ impl<P> Kept<P> {
         let messages = self.streams.get(name).map(|stream| {
             // Without holes, so the place is known.
             let first = stream.messages.front().map_or(0, |message| message.entry.position.offset);
-            let skip = usize::try_from((offset + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+            let skip = usize::try_from(offset.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
             stream.messages.range(skip.min(stream.messages.len())..)
         });
         messages.into_iter().flatten().map(|message| (message.bytes, &message.entry))
@@ -134,16 +135,17 @@ impl<P> Kept<P> {
         while self.bytes > self.limits.max_bytes && self.trim_oldest() {}
     }
 
-    /// Takes a stream over from a store. `false` if there is one already, or no room.
+    /// Takes a stream over from a store. `false` if there is one already, no room, or it has more messages than
+    /// offsets.
     pub(super) fn restore(&mut self, stored: StoredStream<P>) -> bool {
         let name = stored.top.stream.clone();
+        let Some(before) = stored.top.offset.checked_sub(stored.entries.len() as u64) else { return false };
         if self.streams.contains_key(&name) || self.streams.len() >= self.limits.max_streams {
             return false;
         }
         self.open(name.clone(), stored.top.epoch.clone());
-        let len = stored.entries.len() as u64;
-        for (offset, entry) in (stored.top.offset.saturating_sub(len) + 1..).zip(stored.entries) {
-            let position = Position { offset, ..stored.top.clone() };
+        for (index, entry) in stored.entries.into_iter().enumerate() {
+            let position = Position { offset: before + 1 + index as u64, ..stored.top.clone() };
             let kept = Entry { position, target: entry.target, payload: entry.payload };
             self.append(entry.at, kept, entry.bytes);
         }

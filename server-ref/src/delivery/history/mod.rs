@@ -1,12 +1,12 @@
 //! Streams that keep what was sent, so that clients get what they missed.
 //!
-//! A stream is a line of messages to the same recipients: a group, or a user. Its messages have offsets from 1 on, without
-//! holes, in one *epoch*: one life of the stream. When the server has forgotten a stream, its next life has another epoch, so
-//! that nobody takes a hole for the end.
+//! A stream is a line of messages to the same recipients: a group, or a user. Its messages have offsets from 1 on,
+//! without holes, in one *epoch*: one life of the stream. When the server has forgotten a stream, its next life has
+//! another epoch, so that nobody takes a hole for the end.
 //!
-//! [`Streams`] decides which offset a message has, what is kept of it and for how long, and what a client gets that asks for
-//! what came after a [`Position`]. After each call that may do something the driver drains [`Streams::poll`] until it says
-//! [`Output::Wait`], and calls [`Input::Tick`] at that time:
+//! [`Streams`] decides which offset a message has, what is kept of it and for how long, and what a client gets that
+//! asks for what came after a [`Position`]. After each call that may do something the driver drains [`Streams::poll`]
+//! until it says [`Output::Wait`], and calls [`Input::Tick`] at that time:
 //!
 //! ```
 //! use hubwire::Time;
@@ -25,8 +25,8 @@
 //! # Ok::<(), hubwire_server::delivery::history::Full>(())
 //! ```
 //!
-//! With a store, a message is handed out for its recipients only when the store has it: otherwise a server that restarts could
-//! use an offset twice. See [`Op`].
+//! With a store, a message is handed out for its recipients only when the store has it: otherwise a server that
+//! restarts could use an offset twice. See [`Op`].
 
 mod io;
 mod kept;
@@ -111,8 +111,8 @@ pub struct Streams<P> {
 impl<P: Clone> Streams<P> {
     /// No streams yet.
     ///
-    /// `instance` must be another one each time, at most 40 characters and without `/`: epochs begin with it. With `stored`
-    /// there is a store, and messages wait for it.
+    /// `instance` must be another one each time, at most 40 characters and without `/`: epochs begin with it. With
+    /// `stored` there is a store, and messages wait for it.
     pub fn new(limits: History, instance: ByteString, stored: bool) -> Self {
         Self {
             limits,
@@ -183,8 +183,8 @@ impl<P: Clone> Streams<P> {
 
     /// What came after a position, as much as there is room for.
     ///
-    /// Nothing and [`Recovery::Lost`] if that is not known any more: the position is of another epoch, in the future, or what
-    /// followed it is not kept.
+    /// Nothing and [`Recovery::Lost`] if that is not known any more: the position is of another epoch, in the future,
+    /// or what followed it is not kept.
     pub fn page(&mut self, now: Time, after: &Position, room: &mut Room) -> Page<P> {
         let top = self.position(now, &after.stream);
         let known = after.epoch == top.epoch && after.offset <= top.offset;

@@ -232,6 +232,36 @@ fn a_store_that_hangs_is_no_reason_to_grow() {
     assert_eq!(streams.publish(at(0), &"t".into(), "T".into(), 0, 1), Err(Full));
 }
 
+#[test]
+fn what_a_store_says_is_not_believed_blindly() {
+    let mut streams = streams(true);
+    let entry = || StoredEntry { at: Time::ZERO, target: "T".into(), payload: 1, bytes: 1 };
+    let top = |offset, stream: &'static str| Position { epoch: "old".into(), offset, stream: stream.into() };
+    let restored = vec![
+        StoredStream { top: top(u64::MAX, "last"), entries: vec![entry()] },
+        StoredStream { top: top(1, "more"), entries: vec![entry(), entry()] },
+        StoredStream { top: top(5, "good"), entries: vec![entry(), entry()] },
+        StoredStream { top: top(5, "no room"), entries: vec![] },
+    ];
+    streams.handle(at(0), Input::Restored(restored));
+    let outputs = drain(&mut streams);
+    let forgotten: Vec<_> = batch(&outputs)
+        .unwrap()
+        .1
+        .iter()
+        .map(|op| match op {
+            Op::Forget { stream, .. } => &**stream,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(forgotten, ["more", "no room"]);
+    assert_eq!(streams.publish(at(0), &"last".into(), "T".into(), 1, 1), Err(Full));
+    assert_eq!(page(&mut streams, 0, &top(u64::MAX, "last")).1, Recovery::Complete(top(u64::MAX, "last")));
+    assert_eq!(page(&mut streams, 0, &top(3, "good")), (vec![1, 1], Recovery::Complete(top(5, "good"))));
+    assert_eq!(page(&mut streams, 0, &top(2, "good")).1, Recovery::Lost(top(5, "good")));
+    assert_eq!(publish(&mut streams, 0, "good", 1), top(6, "good"));
+}
+
 /// Does what the operations say, as a real store would.
 #[derive(Default)]
 struct FakeStore {

@@ -1,5 +1,8 @@
 //! Addressing: to whom a message goes.
 
+mod envelope;
+mod reliable;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +19,9 @@ use crate::error::{HubError, SendError};
 use crate::outbox::Command;
 use crate::registry::{self, Broadcast, GroupChange, Target};
 use crate::session::CallKey;
+
+pub use envelope::Envelope;
+pub use reliable::{Confirmation, ReliableOptions, ReliableSend};
 
 /// The clients of a hub.
 ///
@@ -153,17 +159,13 @@ impl Recipients {
     /// When the arguments cannot be encoded, or a group has no name.
     pub fn send<A: Serialize>(&self, target: &str, arguments: A) -> Result<(), SendError> {
         let (endpoint, to) = self.check()?;
+        endpoint.fanout.barrier(endpoint, to);
         send(endpoint, endpoint.registry.recipients(to), target, &arguments)
     }
 
     /// Who it is, if that can be.
     pub(crate) fn check(&self) -> Result<(&Arc<Endpoint>, &Target), SendError> {
-        let nameless = match &self.target {
-            Target::Group(group) | Target::GroupExcept(group, _) => group.is_empty(),
-            Target::Groups(groups) => groups.iter().any(String::is_empty),
-            _ => false,
-        };
-        if nameless {
+        if self.target.is_nameless() {
             return Err(SendError::EmptyGroupName);
         }
         Ok((&self.endpoint, &self.target))
@@ -192,8 +194,15 @@ impl Client {
     /// # Errors
     /// When the arguments cannot be encoded.
     pub fn send<A: Serialize>(&self, target: &str, arguments: A) -> Result<(), SendError> {
+        self.barrier();
         let connection = self.endpoint.registry.connection(&self.id);
         send(&self.endpoint, connection.into_iter().collect(), target, &arguments)
+    }
+
+    fn barrier(&self) {
+        if self.endpoint.fanout.has_batches() {
+            self.endpoint.fanout.barrier(&self.endpoint, &Target::Connections(vec![self.id.clone()]));
+        }
     }
 
     /// Calls a method of the client and waits for its result, as long as the configuration says.
@@ -225,6 +234,7 @@ impl Client {
             return Err(gone("does not exist"));
         };
         let call = registry::call(connection.encoding, target.into(), &arguments)?;
+        self.barrier();
         // Clients count their own ids up from zero; a letter keeps ours apart from those of their uploads.
         let id = ByteString::from(format!("s{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let (reply, answer) = oneshot::channel();
@@ -315,7 +325,12 @@ impl Groups {
 
     /// Removes a connection from a group. Returns whether it was in it.
     pub fn remove(&self, connection_id: impl AsRef<str>, group: impl AsRef<str>) -> bool {
-        let change = self.endpoint.registry.remove_from_group(connection_id.as_ref(), group.as_ref());
+        let (connection_id, group) = (connection_id.as_ref(), group.as_ref());
+        let registry = &self.endpoint.registry;
+        let change = registry.remove_from_group(connection_id, group);
+        if let Some(reliable) = &self.endpoint.reliable {
+            reliable.left_group(connection_id, registry, group);
+        }
         change == GroupChange::Done
     }
 }
