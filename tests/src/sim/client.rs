@@ -57,7 +57,7 @@ pub(super) struct SimClient {
 /// Limits of the clients: calls that wait, and messages with the application. The latter is more than a server has in flight:
 /// a client that refuses messages gets them again behind others.
 const MAX_QUEUED: usize = 60;
-const MAX_HANDLING: usize = 40;
+const MAX_HANDLING: usize = 100;
 
 fn config(client: usize, seed: u64, positions: Vec<Position>) -> Config {
     let mut config = Config::new("http://h/hub");

@@ -475,6 +475,9 @@ impl World {
         let kept = self.random.below(wire.up.len() as u64 + 1) as usize;
         wire.up.truncate(kept);
         wire.down.clear();
+        if wire.client_gone {
+            return;
+        }
         wire.client_gone = true;
         if !self.is_frozen(client) {
             self.closed(client, id);
