@@ -190,7 +190,7 @@ impl World {
     pub fn run(mut self, steps: u64) -> Summary {
         for _ in 0..steps {
             self.step();
-            if self.last_number % 16 == 0 {
+            if self.last_number.is_multiple_of(16) {
                 self.check_bounds();
             }
             if !self.truth.violations.is_empty() {
