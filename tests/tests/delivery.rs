@@ -227,7 +227,7 @@ async fn a_server_that_has_forgotten_leaves_a_gap() {
     world.clients.group("g").publish("News", (1,)).unwrap();
     assert_eq!(take(&mut seen, 1).await, [1]);
     let address = world.server.address();
-    world.server.stop().await;
+    world.server.stop().await.unwrap();
     let server = TestServer::start_at(server(), address).await.unwrap();
     let gap = soon("the gap", gaps.recv()).await.unwrap();
     assert_eq!(gap, GapSource::Stream("group:g".into()));
