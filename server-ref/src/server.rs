@@ -195,11 +195,18 @@ impl ServerBuilder {
             if options.history.is_some_and(|history| history.max_streams == 0 || history.page_messages == 0) {
                 return Err(BuildError::NoHistory(path));
             }
+            let deduper = match (options.dedupe, &writer) {
+                (Some(limits), Some(writer)) => {
+                    Some(Deduper::with_store(&key, limits, clock, writer.clone())?)
+                }
+                (Some(limits), None) => Some(Deduper::new(limits, clock)),
+                (None, _) => None,
+            };
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
                 fanout: Fanout::new(&key, &options, settings.batching, clock, writer.as_ref())?,
-                deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
+                deduper,
                 options,
                 registry: Registry::default(),
                 stats,
