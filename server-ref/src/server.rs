@@ -29,7 +29,7 @@ use crate::reliable::{DeadLetter, Reliable};
 use crate::serve::serve;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
-use crate::store::{DeliveryStore, RedbDeliveryStore};
+use crate::store::{DeliveryStore, RedbDeliveryStore, Writer};
 use crate::transport::Transport;
 
 /// A server with its hubs.
@@ -158,6 +158,7 @@ impl ServerBuilder {
             (None, Some(path)) => Some(Arc::new(RedbDeliveryStore::open(path)?) as Arc<dyn DeliveryStore>),
             (None, None) => None,
         };
+        let writer = store.clone().map(Writer::new);
         let mut hubs = HashMap::new();
         for (path, hub, options) in self.hubs {
             if !path.starts_with('/') || path.ends_with('/') {
@@ -172,6 +173,7 @@ impl ServerBuilder {
             if options.dedupe.is_some_and(|dedupe| dedupe.max_entries == 0) {
                 return Err(BuildError::NoDedupeEntries(path));
             }
+            let key = path.to_lowercase();
             let stats = Arc::new(HubStats::default());
             let reliable = match options.acknowledgements {
                 None => None,
@@ -187,18 +189,24 @@ impl ServerBuilder {
                     limits.window = limits.window.min(outbox.messages / 2).max(1);
                     limits.window_bytes = limits.window_bytes.min(outbox.bytes / 2);
                     limits.recipient_bytes = limits.recipient_bytes.min(outbox.bytes);
-                    let hub = path.to_lowercase();
-                    Some(Reliable::new(&hub, limits, store.clone(), clock, stats.clone())?)
+                    Some(Reliable::new(&key, limits, store.clone(), clock, stats.clone())?)
                 }
             };
             if options.history.is_some_and(|history| history.max_streams == 0 || history.page_messages == 0) {
                 return Err(BuildError::NoHistory(path));
             }
+            let deduper = match (options.dedupe, &writer) {
+                (Some(limits), Some(writer)) => {
+                    Some(Deduper::with_store(&key, limits, clock, writer.clone())?)
+                }
+                (Some(limits), None) => Some(Deduper::new(limits, clock)),
+                (None, _) => None,
+            };
             let endpoint = Arc::new(Endpoint {
                 path: path.clone(),
                 hub,
-                fanout: Fanout::new(&options, settings.batching, clock),
-                deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
+                fanout: Fanout::new(&key, &options, settings.batching, clock, writer.as_ref())?,
+                deduper,
                 options,
                 registry: Registry::default(),
                 stats,
@@ -209,15 +217,26 @@ impl ServerBuilder {
                 clock,
                 shutdown: shutdown.clone(),
             });
+            endpoint.fanout.started(&endpoint);
             let route = HubRoute { endpoint, tokens: Arc::new(Tokens::default()) };
-            if hubs.insert(path.to_lowercase(), route).is_some() {
+            if hubs.insert(key, route).is_some() {
                 return Err(BuildError::DuplicatePath(path));
             }
         }
         let admission = Arc::new(Admission::new(settings.connections, settings.connections_per_user));
         let status = Status::start();
-        let shared =
-            Shared { hubs, authenticator, settings, admission, events, status, clock, shutdown, queued };
+        let shared = Shared {
+            hubs,
+            authenticator,
+            settings,
+            admission,
+            events,
+            status,
+            clock,
+            shutdown,
+            queued,
+            writer,
+        };
         Ok(Server { shared: Arc::new(shared) })
     }
 }
@@ -337,6 +356,9 @@ impl ServerHandle {
                 if let Some(reliable) = &hub.endpoint.reliable {
                     reliable.flushed().await;
                 }
+            }
+            if let Some(writer) = &self.shared.writer {
+                writer.flushed().await;
             }
         };
         tokio::time::timeout(limit, ended).await.is_ok()

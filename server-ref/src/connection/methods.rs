@@ -109,6 +109,9 @@ impl Methods {
         mut method: BoxFuture<'static, Dispatched>,
         mut purpose: Purpose,
     ) -> Option<Input<Payload>> {
+        if let Purpose::Remembered(ticket) = &mut purpose {
+            method = ticket.durable(method);
+        }
         if streaming {
             self.aborts.insert(key, AbortHandle::new_pair().0);
         }

@@ -7,7 +7,7 @@ mod repetitions;
 mod shared;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +27,7 @@ use tokio::time::Sleep;
 
 use crate::endpoint::Endpoint;
 use crate::error::HubError;
+use crate::hub::Dispatched;
 use crate::identity::Identity;
 use crate::outbox::Command;
 use crate::registry;
@@ -406,22 +407,18 @@ impl<T: Transport> ConnectionTask<T> {
         if let Some(input) = self.run_builtin(&connection, &call) {
             return Some(input);
         }
-        let mut purpose = match self.turn(&connection, &call) {
+        let purpose = match self.turn(&connection, &call) {
             Turn::Run(purpose) => purpose,
             Turn::Done(input) => return input,
         };
         let uploads = self.methods.take_uploads(&call.uploads, &connection);
         let context = Context::new(connection, self.endpoint.clone(), Some(key));
-        let ended = match self.endpoint.hub.dispatch(&self.endpoint, context, call, uploads) {
-            Ok(method) => self.methods.start(key, streaming, method, purpose),
-            Err(text) => {
-                let outcome = Outcome::Error(text.into());
-                purpose.fulfil(&outcome);
-                Some(Input::Finished { call: key, outcome })
-            }
-        };
+        let method = self.endpoint.hub.dispatch(&self.endpoint, context, call, uploads);
+        // A refusal is a completion as any other.
+        let method =
+            method.unwrap_or_else(|text| Box::pin(ready(Dispatched::Done(Outcome::Error(text.into())))));
         // Items keep the order in which a method did things: what it sent is in the outbox already.
-        ended
+        self.methods.start(key, streaming, method, purpose)
     }
 
     fn encoding(&self) -> Encoding {

@@ -16,6 +16,16 @@ pub struct Key(Arc<str>);
 pub struct InvalidId;
 
 impl Key {
+    /// For a store, which keeps it secret.
+    pub(super) fn as_secret(&self) -> &str {
+        &self.0
+    }
+
+    /// What [`as_secret`](Self::as_secret) said.
+    pub(super) fn from_secret(key: &str) -> Self {
+        Self(key.into())
+    }
+
     /// The key of a call with these headers; `None` without the header.
     ///
     /// # Errors

@@ -3,25 +3,32 @@
 //! The specification is `docs/delivery.md`.
 
 mod key;
+mod stored;
 mod table;
 
+#[cfg(test)]
+mod restarts;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use hubwire::protocol::{Outcome, Payload};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::Clock;
+use crate::hub::Dispatched;
 use crate::negotiate::random_id;
+use crate::store::{Change, StoreError, Writer};
 pub(crate) use key::HEADER;
 pub use key::{InvalidId, Key};
+use stored::Stored;
 pub use table::{Begin, Table};
 
 /// How long and how much a hub remembers of calls that must not run twice.
@@ -33,7 +40,8 @@ pub use table::{Begin, Table};
 /// Calls of different users are never taken for each other. Clients without a user are told apart only by the id that
 /// they choose for themselves: it has to be random, and is a secret, which the server never logs.
 ///
-/// What is remembered is lost when the server restarts.
+/// What is remembered is lost when the server restarts, unless it has a [store](crate::DeliveryStore). With one, each of
+/// these calls waits twice for the store: before it runs, and before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dedupe {
@@ -75,9 +83,11 @@ pub struct DedupeStatistics {
 #[derive(Debug)]
 pub(crate) struct Deduper {
     limits: Dedupe,
-    /// A new one with each table, so that clients know when their calls are forgotten.
+    /// A new one with each table, so that clients know when their calls are forgotten; the same as long as the store has
+    /// it.
     epoch: Option<String>,
     clock: Clock,
+    stored: Option<Stored>,
     inner: Mutex<Inner>,
     duplicates: AtomicU64,
     /// Told whenever the last running call ends.
@@ -124,11 +134,55 @@ const SWEEPS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Deduper {
+    /// Without a store.
     pub(crate) fn new(limits: Dedupe, clock: Clock) -> Arc<Self> {
-        let inner = Mutex::new(Inner { table: Table::new(limits), swept: false });
         // Without randomness nobody can connect anyway.
-        let epoch = random_id().ok();
-        Arc::new(Self { limits, epoch, clock, inner, duplicates: AtomicU64::new(0), idle: Notify::new() })
+        Arc::new(Self::with_table(limits, clock, random_id().ok(), None, Table::new(limits)))
+    }
+
+    /// With what the store has for the hub. Blocks.
+    pub(crate) fn with_store(
+        hub: &str,
+        limits: Dedupe,
+        clock: Clock,
+        writer: Arc<Writer>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let stored = Stored::new(writer, hub);
+        let restored = stored.restore()?;
+        let mut epoch = restored.epoch;
+        if epoch.is_none() {
+            epoch = random_id().ok();
+            stored.set_epoch(epoch.as_deref().unwrap_or_default())?;
+        }
+        let mut table = Table::with_store(limits);
+        let now = clock.now();
+        for call in restored.calls {
+            table.restore(
+                now + limits.window.saturating_sub(Duration::from_millis(call.age)),
+                call.key,
+                call.outcome,
+            );
+        }
+        table.purge(now);
+        let remembers = !table.is_empty();
+        let deduper = Arc::new(Self::with_table(limits, clock, epoch, Some(stored), table));
+        deduper.forget(&mut deduper.inner.lock(), Vec::new());
+        if remembers && tokio::runtime::Handle::try_current().is_ok() {
+            deduper.inner.lock().swept = true;
+            deduper.sweep();
+        }
+        Ok(deduper)
+    }
+
+    fn with_table(
+        limits: Dedupe,
+        clock: Clock,
+        epoch: Option<String>,
+        stored: Option<Stored>,
+        table: Table<Payload, InProgress>,
+    ) -> Self {
+        let inner = Mutex::new(Inner { table, swept: false });
+        Self { limits, epoch, clock, stored, inner, duplicates: AtomicU64::new(0), idle: Notify::new() }
     }
 
     pub(crate) const fn limits(&self) -> &Dedupe {
@@ -159,7 +213,21 @@ impl Deduper {
         let claim = match inner.table.begin(self.clock.now(), &key, running) {
             Begin::Started => {
                 let cancellation = token.unwrap_or_default();
-                Claim::Run(Ticket { deduper: self.clone(), key: Some(key), cancellation })
+                let claimed = self.stored.as_ref().map(|stored| {
+                    let (sender, claimed) = oneshot::channel();
+                    let mut changes = forgotten(stored, &mut inner);
+                    changes.push(stored.claimed(&key));
+                    // Who waits for it may be gone.
+                    stored.writer.write(changes, move |result| drop(sender.send(result)));
+                    claimed
+                });
+                Claim::Run(Ticket {
+                    deduper: self.clone(),
+                    key,
+                    ended: Arc::default(),
+                    claimed,
+                    cancellation,
+                })
             }
             Begin::Running(running) => {
                 // A client that comes again and again leaves little behind.
@@ -192,9 +260,46 @@ impl Deduper {
         }
     }
 
-    fn finish(&self, key: &Key, outcome: &Outcome<Payload>) {
+    /// The call ended. With a store its completion counts when that has it; returns who is told then.
+    fn finish(self: &Arc<Self>, key: &Key, outcome: &Outcome<Payload>) -> Option<oneshot::Receiver<()>> {
+        let Some(stored) = &self.stored else {
+            self.complete(key, outcome);
+            return None;
+        };
+        let mut inner = self.inner.lock();
+        let mut changes = forgotten(stored, &mut inner);
+        let (remembered, _) = inner.table.remembered(outcome.clone());
+        changes.push(stored.completed(key, &remembered));
+        let (told, completed) = oneshot::channel();
+        let (this, key, outcome) = (self.clone(), key.clone(), outcome.clone());
+        // Under the lock, so that the store sees things in the order in which they happened.
+        stored.writer.write(changes, move |_| {
+            // What it came to is known, whether the store has it or not. If not, the next server says that it does not know.
+            this.complete(&key, &outcome);
+            // Its connection may be gone.
+            let _ = told.send(());
+        });
+        Some(completed)
+    }
+
+    fn complete(&self, key: &Key, outcome: &Outcome<Payload>) {
         let mut inner = self.inner.lock();
         let ended = inner.table.finish(self.clock.now(), key, outcome.clone());
+        self.ended(inner, ended, outcome);
+    }
+
+    /// The store does not have the call, which therefore does not run.
+    fn refuse(&self, key: &Key, outcome: &Outcome<Payload>) {
+        let mut inner = self.inner.lock();
+        let ended = inner.table.retract(key);
+        if let Some(stored) = &self.stored {
+            // It may have it all the same.
+            self.forget(&mut inner, vec![stored.forgotten(key)]);
+        }
+        self.ended(inner, ended, outcome);
+    }
+
+    fn ended(&self, inner: MutexGuard<'_, Inner>, ended: Option<InProgress>, outcome: &Outcome<Payload>) {
         let idle = inner.table.len_running() == 0;
         drop(inner);
         for waiting in ended.into_iter().flat_map(|running| running.waiting) {
@@ -203,6 +308,15 @@ impl Deduper {
         }
         if idle {
             self.idle.notify_waiters();
+        }
+    }
+
+    /// Tells the store what is forgotten. If that fails, the next server finds that its time is over.
+    fn forget(&self, inner: &mut Inner, mut changes: Vec<Change>) {
+        let Some(stored) = &self.stored else { return };
+        changes.extend(forgotten(stored, inner));
+        if !changes.is_empty() {
+            stored.writer.write(changes, |_| {});
         }
     }
 
@@ -216,6 +330,7 @@ impl Deduper {
                 let Some(deduper) = deduper.upgrade() else { return };
                 let mut inner = deduper.inner.lock();
                 inner.table.purge(deduper.clock.now());
+                deduper.forget(&mut inner, Vec::new());
                 if inner.table.is_empty() {
                     inner.swept = false;
                     return;
@@ -251,6 +366,14 @@ impl Deduper {
     }
 }
 
+/// What the store has to forget.
+fn forgotten(stored: &Stored, inner: &mut Inner) -> Vec<Change> {
+    inner.table.take_forgotten().iter().map(|key| stored.forgotten(key)).collect()
+}
+
+/// What the caller gets if the store does not take the call.
+const NOT_STORED: &str = "The call did not run, because the server could not store it.";
+
 /// What repetitions get if the method was dropped on its way, which only happens with the task of its connection.
 const INTERRUPTED: &str = "The call was interrupted on the server, and may have had an effect or not.";
 
@@ -258,17 +381,53 @@ const INTERRUPTED: &str = "The call was interrupted on the server, and may have 
 #[derive(Debug)]
 pub(crate) struct Ticket {
     deduper: Arc<Deduper>,
-    /// Until the end of the call.
-    key: Option<Key>,
+    key: Key,
+    /// Set at the end of the call, which comes once.
+    ended: Arc<AtomicBool>,
+    /// With a store: told when that has the call.
+    claimed: Option<oneshot::Receiver<Result<(), String>>>,
     cancellation: CancellationToken,
 }
 
 impl Ticket {
     /// The call ended; its completion is remembered.
-    pub(crate) fn finish(mut self, outcome: &Outcome<Payload>) {
-        if let Some(key) = self.key.take() {
-            self.deduper.finish(&key, outcome);
+    pub(crate) fn finish(self, outcome: &Outcome<Payload>) {
+        self.end(outcome);
+    }
+
+    fn end(&self, outcome: &Outcome<Payload>) {
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            // Nobody waits for the store here.
+            drop(self.deduper.finish(&self.key, outcome));
         }
+    }
+
+    /// The method, which with a store begins when that has the call, and ends when it has the completion.
+    pub(crate) fn durable(
+        &mut self,
+        method: BoxFuture<'static, Dispatched>,
+    ) -> BoxFuture<'static, Dispatched> {
+        let Some(claimed) = self.claimed.take() else { return method };
+        let (deduper, key, ended) = (self.deduper.clone(), self.key.clone(), self.ended.clone());
+        let first = move || !ended.swap(true, Ordering::AcqRel);
+        Box::pin(async move {
+            if !matches!(claimed.await, Ok(Ok(()))) {
+                let outcome = Outcome::Error(NOT_STORED.into());
+                if first() {
+                    deduper.refuse(&key, &outcome);
+                }
+                return Dispatched::Done(outcome);
+            }
+            let dispatched = method.await;
+            if let Dispatched::Done(outcome) = &dispatched
+                && first()
+                && let Some(completed) = deduper.finish(&key, outcome)
+            {
+                // If the runtime ends before, so does the connection.
+                let _ = completed.await;
+            }
+            dispatched
+        })
     }
 
     /// Fires when the caller takes the call back, or did not ask for it for too long; not when its connection ends.
@@ -284,7 +443,7 @@ impl Ticket {
     /// Nobody came back for a long time: asks the method to end, unless somebody waits for it.
     pub(crate) fn abandon(&self) {
         let inner = self.deduper.inner.lock();
-        let running = self.key.as_ref().and_then(|key| inner.table.running(key));
+        let running = inner.table.running(&self.key);
         if running.is_some_and(|running| !running.is_awaited()) {
             // Not under the lock: it wakes others.
             drop(inner);
@@ -295,9 +454,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.deduper.finish(&key, &Outcome::Error(INTERRUPTED.into()));
-        }
+        self.end(&Outcome::Error(INTERRUPTED.into()));
     }
 }
 

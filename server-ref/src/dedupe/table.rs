@@ -17,6 +17,8 @@ pub struct Table<P, R> {
     /// Of the results that are remembered.
     bytes: usize,
     evicted: u64,
+    /// For a store: calls that are not known any more.
+    forgotten: Option<Vec<Key>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,46 @@ pub enum Begin<'a, P, R> {
 impl<P: OpaquePayload, R> Table<P, R> {
     /// Nothing is known.
     pub fn new(limits: Dedupe) -> Self {
-        Self { limits, entries: HashMap::new(), done: VecDeque::new(), bytes: 0, evicted: 0 }
+        Self { limits, entries: HashMap::new(), done: VecDeque::new(), bytes: 0, evicted: 0, forgotten: None }
+    }
+
+    /// As [`new`](Self::new), with a store that has to forget what this forgets: see
+    /// [`take_forgotten`](Self::take_forgotten).
+    pub fn with_store(limits: Dedupe) -> Self {
+        Self { forgotten: Some(Vec::new()), ..Self::new(limits) }
+    }
+
+    /// What was forgotten since the last time.
+    pub fn take_forgotten(&mut self) -> Vec<Key> {
+        self.forgotten.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// A store knew that call, and what it came to. They come in the order in which they ended.
+    pub fn restore(&mut self, expires: Time, key: Key, outcome: Outcome<P>) {
+        while self.entries.len() >= self.limits.max_entries && self.evict() {}
+        let (outcome, bytes) = self.remembered(outcome);
+        self.bytes += bytes;
+        self.entries.insert(key.clone(), Entry::Done { outcome, bytes });
+        self.done.push_back((expires, key));
+        while self.bytes > self.limits.max_bytes && self.evict() {}
+    }
+
+    /// What is remembered of an outcome, and how much of the limit it takes.
+    pub(super) fn remembered(&self, outcome: Outcome<P>) -> (Outcome<P>, usize) {
+        match size(&outcome) {
+            bytes if bytes <= self.limits.max_bytes => (outcome, bytes),
+            // It must not run again, so at least that is remembered.
+            _ => (Outcome::Error(TOO_LARGE.into()), 0),
+        }
+    }
+
+    /// The call did not run after all. Returns what was known of it.
+    pub fn retract(&mut self, key: &Key) -> Option<R> {
+        self.running(key)?;
+        match self.entries.remove(key)? {
+            Entry::Running(running) => Some(running),
+            Entry::Done { .. } => None,
+        }
     }
 
     /// A call came whose turn it is.
@@ -73,12 +114,9 @@ impl<P: OpaquePayload, R> Table<P, R> {
     /// The call ended. Returns what was known of it while it ran.
     pub fn finish(&mut self, now: Time, key: &Key, outcome: Outcome<P>) -> Option<R> {
         self.purge(now);
-        let entry = self.entries.get_mut(key).filter(|entry| matches!(entry, Entry::Running(_)))?;
-        let (outcome, bytes) = match size(&outcome) {
-            bytes if bytes <= self.limits.max_bytes => (outcome, bytes),
-            // It must not run again, so at least that is remembered.
-            _ => (Outcome::Error(TOO_LARGE.into()), 0),
-        };
+        self.running(key)?;
+        let (outcome, bytes) = self.remembered(outcome);
+        let entry = self.entries.get_mut(key)?;
         self.bytes += bytes;
         let before = std::mem::replace(entry, Entry::Done { outcome, bytes });
         self.done.push_back((now + self.limits.window, key.clone()));
@@ -119,6 +157,9 @@ impl<P: OpaquePayload, R> Table<P, R> {
     fn forget(&mut self, key: &Key) {
         if let Some(Entry::Done { bytes, .. }) = self.entries.remove(key) {
             self.bytes -= bytes;
+            if let Some(forgotten) = &mut self.forgotten {
+                forgotten.push(key.clone());
+            }
         }
     }
 

@@ -23,6 +23,11 @@ impl Arguments {
         Ok(Self { json: encode(Encoding::Json)?, message_pack: encode(Encoding::MessagePack)? })
     }
 
+    /// What was encoded before.
+    pub(super) const fn from_parts(json: Payload, message_pack: Payload) -> Self {
+        Self { json, message_pack }
+    }
+
     pub(super) const fn get(&self, encoding: Encoding) -> &Payload {
         match encoding {
             Encoding::Json => &self.json,

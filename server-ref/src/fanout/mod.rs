@@ -6,10 +6,12 @@ mod deltas;
 mod encoded;
 mod envelope;
 mod history;
+mod stored;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::delivery::batcher::Batching;
 use crate::endpoint::{Clock, Endpoint};
 use crate::options::HubOptions;
 use crate::registry::{GroupChange, Target};
+use crate::store::{StoreError, Writer};
 use batching::Batches;
 use deltas::Objects;
 use history::Keeper;
@@ -43,12 +46,30 @@ pub(crate) struct Fanout {
 }
 
 impl Fanout {
-    pub(crate) fn new(options: &HubOptions, batching: Batching, clock: Clock) -> Self {
-        Self {
+    /// With what the store has for the hub.
+    pub(crate) fn new(
+        hub: &str,
+        options: &HubOptions,
+        batching: Batching,
+        clock: Clock,
+        writer: Option<&Arc<Writer>>,
+    ) -> Result<Self, StoreError> {
+        let history = match options.history {
+            Some(limits) => Keeper::new(hub, limits, clock, writer.cloned())?,
+            None => None,
+        };
+        Ok(Self {
             order: Order::default(),
-            history: options.history.and_then(|limits| Keeper::new(limits, clock)),
+            history,
             batches: Batches::new(batching, clock),
             objects: options.deltas.map(Objects::new),
+        })
+    }
+
+    /// The hub is complete.
+    pub(crate) fn started(&self, endpoint: &Arc<Endpoint>) {
+        if let Some(history) = &self.history {
+            history.started(endpoint);
         }
     }
 
@@ -115,6 +136,15 @@ pub(crate) fn destination(target: &Target) -> Option<ByteString> {
     }
 }
 
+/// Whom a destination means.
+fn recipients(destination: &str) -> Option<Target> {
+    match destination.split_once(':')? {
+        ("group", group) => Some(Target::Group(group.into())),
+        ("user", user) => Some(Target::Users(vec![user.into()])),
+        _ => None,
+    }
+}
+
 fn group_destination(group: &str) -> ByteString {
     format!("group:{group}").into()
 }
@@ -158,8 +188,17 @@ impl Default for Order {
 impl Order {
     /// Taken for one destination at a time, and before every lock of what is behind it.
     fn lock(&self, destination: &str) -> MutexGuard<'_, ()> {
-        let index = self.hasher.hash_one(destination) as usize % LOCKS;
-        self.locks[index].lock()
+        self.locks[self.index(destination)].lock()
+    }
+
+    /// The locks of several destinations, always in the same order, so that nobody waits in a circle.
+    fn lock_all(&self, destinations: &[ByteString]) -> Vec<MutexGuard<'_, ()>> {
+        let indices: BTreeSet<_> = destinations.iter().map(|destination| self.index(destination)).collect();
+        indices.into_iter().map(|index| self.locks[index].lock()).collect()
+    }
+
+    fn index(&self, destination: &str) -> usize {
+        self.hasher.hash_one(destination) as usize % LOCKS
     }
 }
 

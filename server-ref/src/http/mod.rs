@@ -25,7 +25,9 @@ use crate::endpoint::{Clock, Endpoint};
 use crate::negotiate::{self, Tokens};
 use crate::outbox::Queued;
 use crate::shutdown::Shutdown;
+
 use crate::stats::EventLog;
+use crate::store::Writer;
 
 pub(crate) use status::Status;
 pub use status::{HubStatistics, Statistics};
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) queued: Arc<Queued>,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Arc<Shutdown>,
+    /// With a store.
+    pub(crate) writer: Option<Arc<Writer>>,
 }
 
 #[derive(Debug)]

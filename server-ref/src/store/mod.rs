@@ -3,7 +3,9 @@
 //! A store knows nothing of what is in it. Whoever uses it has tables of its own, and versions its records itself.
 
 mod memory;
+pub(crate) mod parts;
 mod redb;
+mod writer;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 
 pub use self::memory::MemoryStore;
 pub use self::redb::RedbDeliveryStore;
+pub(crate) use self::writer::Writer;
 
 /// Keeps records for a server. The hubs of one server share it; one server at a time has it.
 pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {

@@ -156,6 +156,30 @@ impl<P> Kept<P> {
         true
     }
 
+    /// Puts all messages in the order of their time, after streams were restored one by one.
+    pub(super) fn sort_by_age(&mut self) {
+        let mut all: Vec<_> = std::mem::take(&mut self.by_age).into_iter().collect();
+        // Those of one stream stay in their order, whatever the clock did.
+        let mut latest = HashMap::<ByteString, Time>::new();
+        for (_, (at, name)) in &mut all {
+            let latest = latest.entry(name.clone()).or_default();
+            *at = (*at).max(*latest);
+            *latest = *at;
+        }
+        all.sort_by_key(|(_, (at, _))| *at);
+        let mut next = HashMap::<ByteString, usize>::new();
+        for (_, (at, name)) in all {
+            let tick = self.tick();
+            let index = next.entry(name.clone()).or_default();
+            let message = self.streams.get_mut(&name).and_then(|stream| stream.messages.get_mut(*index));
+            *index += 1;
+            if let Some(message) = message {
+                message.tick = tick;
+                self.by_age.insert(tick, (at, name));
+            }
+        }
+    }
+
     /// Forgets messages whose time is over.
     pub(super) fn purge(&mut self, now: Time) {
         while self.oldest().is_some_and(|at| at + self.limits.max_age <= now) && self.trim_oldest() {}

@@ -90,7 +90,7 @@ pub struct HistoryStatistics {
 }
 
 /// How long a store that failed is left alone.
-const RETRY_STORE: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_STORE: Duration = Duration::from_secs(1);
 
 /// What is held of each message besides its own bytes: tables and texts.
 const OVERHEAD: usize = 128;
@@ -218,6 +218,7 @@ impl<P: Clone> Streams<P> {
                         storing.forget(name, epoch);
                     }
                 }
+                self.kept.sort_by_age();
             }
         }
         self.purge(now);
