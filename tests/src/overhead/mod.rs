@@ -38,11 +38,32 @@ pub struct Way {
     pub batch: Option<usize>,
     /// Whether only what changed is sent.
     pub delta: bool,
+    /// Whether an update is a list of three arguments, as the hub of all tasks sends it to clients without changes, instead
+    /// of an object with everything in it.
+    pub positional: bool,
 }
 
 impl Way {
     const fn new(name: &'static str, encoding: Encoding, batch: Option<usize>, delta: bool) -> Self {
-        Self { name, encoding, batch, delta }
+        Self { name, encoding, batch, delta, positional: false }
+    }
+
+    /// Those of short updates, of which most is overhead. The first is what the others are compared with.
+    pub const fn short() -> [Self; 4] {
+        use Encoding::{Json, MessagePack};
+        let ways = [
+            Self::new("one by one", Json, None, false),
+            Self::new("batches of 10", Json, Some(10), false),
+            Self::new("batches of 50", Json, Some(50), false),
+            Self::new("MessagePack, batches of 50", MessagePack, Some(50), false),
+        ];
+        let [one, ten, fifty, packed] = ways;
+        [one.as_list(), ten.as_list(), fifty.as_list(), packed.as_list()]
+    }
+
+    const fn as_list(mut self) -> Self {
+        self.positional = true;
+        self
     }
 
     /// All that are compared. The first is what the others are compared with.
@@ -85,7 +106,12 @@ pub async fn measure(way: Way, count: usize) -> Result<Cost> {
     let mut changes = Changes::default();
     let mut sent = 0;
     for update in Updates::new(7).take(count) {
+        let list = (&update["taskId"], &update["progressPercentage"], &update["statusMessage"]);
         match (way.delta, way.batch) {
+            (_, None) if way.positional => needed("send", group.send(TARGET, list))?,
+            (_, Some(_)) if way.positional => {
+                needed("send", group.send_batched_arguments(TARGET, list))?;
+            }
             (false, None) => needed("send", group.send(TARGET, (&update,)))?,
             (false, Some(_)) => needed("send", group.send_batched(TARGET, &update))?,
             (true, None) => needed("send", group.send_delta(TARGET, &key(&update)?, &update))?,
@@ -159,6 +185,13 @@ mod tests {
         let frames: Vec<u64> = rows.iter().map(|row| row.cost.frames).collect();
         assert_eq!(frames, [200, 20, 4, 200, 4, 200, 4]);
         assert!(rows.iter().all(|row| row.cost.updates == 200));
+        assert_eq!(faults(&rows), [] as [String; 0]);
+        let mut rows = Vec::new();
+        for way in Way::short() {
+            rows.push(Row { way, cost: measure(way, 200).await.unwrap() });
+        }
+        let frames: Vec<u64> = rows.iter().map(|row| row.cost.frames).collect();
+        assert_eq!(frames, [200, 20, 4, 4]);
         assert_eq!(faults(&rows), [] as [String; 0]);
     }
 }

@@ -16,8 +16,11 @@ fn saved(before: u64, after: u64) -> f64 {
     100.0 - after as f64 * 100.0 / before.max(1) as f64
 }
 
-/// What batches, in the same encoding as the first row, must save of its frames and of its overhead, in percent. Not of
-/// all bytes: batches do not make the updates themselves smaller.
+/// How many members a full batch has, unless the configuration says otherwise.
+const FULL: usize = 50;
+
+/// What batches, in the same encoding as the first row, must save of its frames and of its overhead, in percent; full
+/// ones of short updates also of all bytes. Not of those that are much longer than their overhead: batches do not make them smaller.
 const BATCHES_SAVE: f64 = 50.0;
 
 /// What is wrong with the costs; the first row is the one that others are compared with.
@@ -31,10 +34,13 @@ pub fn faults(rows: &[Row]) -> Vec<String> {
         if way.batch.is_none() || way.encoding != first.way.encoding {
             continue;
         }
-        let of = [
+        let mut of = vec![
             ("frames", first.cost.frames, cost.frames),
             ("overhead", first.cost.overhead(), cost.overhead()),
         ];
+        if way.positional && way.batch >= Some(FULL) {
+            of.push(("bytes", first.cost.total(), cost.total()));
+        }
         for (what, before, after) in of {
             let saved = saved(before, after);
             if saved < BATCHES_SAVE {

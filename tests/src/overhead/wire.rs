@@ -211,6 +211,7 @@ fn objects_of<'a>(target: Option<&str>, arguments: &'a Value) -> Result<Vec<&'a 
             let members = arguments[0]["messages"].as_array().ok_or("a batch without messages")?;
             Ok(members.iter().collect())
         }
+        _ if arguments.as_array().is_some_and(|all| all.len() > 1) => Ok(vec![arguments]),
         _ => Ok(vec![&arguments[0]]),
     }
 }
