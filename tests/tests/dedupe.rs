@@ -9,9 +9,12 @@ use e2e::proxy::Proxy;
 use hubwire::client::RetryPolicy;
 use hubwire::protocol::{Encoding, Transport};
 use hubwire::{ErrorKind, HubConnection};
+use hubwire_server::store::{Change, MemoryStore};
 use hubwire_server::testing::TestServer;
-use hubwire_server::{Hub, HubError, HubOptions, Server, State};
+use hubwire_server::{DeliveryStore, Hub, HubError, HubOptions, Server, State};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 
 #[derive(Clone)]
 struct Signals {
@@ -104,4 +107,65 @@ async fn without_the_feature_its_outcome_is_unknown() {
     let (result, ()) = soon("the call", async { tokio::join!(call, cut) }).await;
     assert_eq!(result.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
     assert_eq!(signals.runs.load(Ordering::SeqCst), 1);
+}
+
+/// A server on a port, until the task is aborted; methods go on.
+async fn serve(listener: TcpListener, signals: &Signals, store: Arc<MemoryStore>) -> JoinHandle<()> {
+    let hub = Hub::builder().state(signals.clone()).method("Pay", pay).build().unwrap();
+    let server = Server::builder().hub("/hub", hub).store(store).build().unwrap();
+    tokio::spawn(async move { server.serve(listener, std::future::pending()).await.unwrap() })
+}
+
+const TABLE: &str = "calls /hub";
+
+/// What the next process would find if this one died now.
+fn copy(store: &MemoryStore) -> Arc<MemoryStore> {
+    let copy = MemoryStore::new();
+    let put = |(key, value)| Change::Put { table: TABLE.into(), key, value };
+    copy.apply(&store.load(TABLE).unwrap().records.into_iter().map(put).collect::<Vec<_>>()).unwrap();
+    Arc::new(copy)
+}
+
+#[tokio::test]
+async fn a_call_in_flight_at_a_restart_runs_once() {
+    // Whether the method comes to its end before the process does.
+    for ends in [true, false] {
+        let (signals, mut begun) = signals();
+        let store = Arc::new(MemoryStore::new());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let first = serve(listener, &signals, store.clone()).await;
+        let proxy = Proxy::start(address).await.unwrap();
+        let connection = connect(&proxy, Encoding::Json, Transport::WebSockets).await;
+        let call = connection.invoke::<u64>("Pay", ());
+        let restart = async {
+            begun.recv().await.unwrap();
+            let claimed = copy(&store);
+            // The port is free when the listener is gone.
+            first.abort();
+            assert!(first.await.unwrap_err().is_cancelled());
+            assert!(proxy.reset_all() > 0);
+            let left = if ends {
+                let before = store.load(TABLE).unwrap();
+                signals.go.notify_one();
+                while store.load(TABLE).unwrap() == before {
+                    tokio::task::yield_now().await;
+                }
+                store
+            } else {
+                claimed
+            };
+            serve(TcpListener::bind(address).await.unwrap(), &signals, left).await
+        };
+        let (result, second) = soon("the call", async { tokio::join!(call, restart) }).await;
+        if ends {
+            assert_eq!(result, Ok(1));
+        } else {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains("whether it took effect is not known"), "{error}");
+        }
+        assert_eq!(signals.runs.load(Ordering::SeqCst), 1);
+        soon("the stop", connection.stop()).await;
+        second.abort();
+    }
 }
