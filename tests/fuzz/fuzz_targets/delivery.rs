@@ -7,22 +7,34 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use hubwire::Time;
-use hubwire::client::{Client, Command, Config, DeliveryId, Event, GapSource, Input, LinkId, Output, RequestFailure};
+use hubwire::client::{
+    Client, Command, Config, DeliveryId, Event, GapSource, Input, LinkId, Output, RequestFailure,
+};
 use hubwire::protocol::delivery::{MESSAGE_HEADER, POSITION_HEADER, Position};
 use hubwire::protocol::{
-    Call, Completion, Encoding, Extensions, Feature, HandshakeResponse, HubMessage, Invocation, NegotiateResponse,
-    Negotiated, Outcome, Payload, Transport,
+    Call, Completion, Encoding, Extensions, Feature, HandshakeResponse, HubMessage, Invocation,
+    NegotiateResponse, Negotiated, Outcome, Payload, Transport,
 };
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 enum Op {
     /// A message with any arguments that are well-formed at all.
-    Message { target: u8, id: Option<u8>, position: Option<(u8, u8, u8)>, arguments: Vec<u8> },
+    Message {
+        target: u8,
+        id: Option<u8>,
+        position: Option<(u8, u8, u8)>,
+        arguments: Vec<u8>,
+    },
     /// A header with any text.
     Header(String, bool),
     /// A change in its usual form.
-    Change { key: u8, sequence: u8, base: Option<u8>, full: bool },
+    Change {
+        key: u8,
+        sequence: u8,
+        base: Option<u8>,
+        full: bool,
+    },
     /// A batch in its usual form.
     Batch(Vec<Option<u8>>),
     Handled(u8, bool),
@@ -71,7 +83,9 @@ impl Run {
                         self.link = Some(link);
                         inputs.push(Input::Opened(link));
                     }
-                    Output::Handshake(link, _) => inputs.push(Input::Handshake(link, Ok(HandshakeResponse::default()))),
+                    Output::Handshake(link, _) => {
+                        inputs.push(Input::Handshake(link, Ok(HandshakeResponse::default())))
+                    }
                     Output::Transmit(_, HubMessage::Invocation(Invocation { invocation_id, call })) => {
                         assert_eq!(call.arguments.encoding(), self.encoding);
                         assert!(call.arguments.is_list());
