@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use hubwire::protocol::delivery::Position;
 use hubwire::protocol::frame::FrameDecoder;
 use hubwire::protocol::{
-    Call, CancelInvocation, Close, Completion, Encoding, HandshakeRequest, HandshakeRequestError,
-    HandshakeResponse, Headers, HubMessage, Invocation, NegotiateResponse, Outcome, Payload, ProtocolError,
-    StreamInvocation, StreamItem, Transport,
+    Call, CancelInvocation, Close, Completion, DeltaOrder, Encoding, HandshakeRequest, HandshakeRequestError,
+    HandshakeResponse, Headers, HubMessage, Invocation, NegotiateResponse, OpaquePayload, Outcome, Payload,
+    ProtocolError, StreamInvocation, StreamItem, Transport,
 };
 use serde_json::{Map, Value, json};
 
@@ -392,4 +393,82 @@ fn transport(offer: &Value) -> (Transport, bool, bool) {
 fn the_vectors_name_their_sources() {
     let source: Map<_, _> = load("messages.json")["source"].as_object().unwrap().clone();
     assert_eq!(source["@microsoft/signalr"], json!("10.0.11"));
+}
+
+/// The payload of a vector in each encoding.
+fn payloads(value: &Value) -> [Payload; 2] {
+    let mut bytes = Vec::new();
+    write_msgpack(value, &mut bytes);
+    [
+        Payload::encode(Encoding::Json, value).unwrap(),
+        Payload::from_encoded(Encoding::MessagePack, bytes.into()).unwrap(),
+    ]
+}
+
+#[test]
+fn delivery() {
+    let file = load("delivery.json");
+    let keys = ["taskId".into(), "key".into()];
+    for vector in list(&file, "vectors") {
+        let name = &vector["name"];
+        match vector["kind"].as_str().unwrap() {
+            "id" => {
+                for payload in payloads(&vector["arguments"]) {
+                    assert_eq!(payload.message_id().as_deref(), vector["id"].as_str(), "{name}");
+                }
+            }
+            "batch" => {
+                for payload in payloads(&vector["arguments"]) {
+                    let members = payload.members().map(|members| {
+                        let members = members.into_iter().map(|member| {
+                            let mut object = Map::new();
+                            if let Some(arguments) = member.arguments {
+                                object.insert("arguments".into(), arguments.decode().unwrap());
+                            }
+                            if let Some(id) = member.message_id {
+                                object.insert("id".into(), json!(&*id));
+                            }
+                            Value::Object(object)
+                        });
+                        Value::Array(members.collect())
+                    });
+                    assert_eq!(members.unwrap_or_default(), vector["members"], "{name}");
+                }
+            }
+            "change" => {
+                for payload in payloads(&vector["arguments"]) {
+                    let delta = payload.delta(&keys).map(|delta| {
+                        let key = &*delta.key;
+                        match delta.order {
+                            DeltaOrder::Unordered => json!({"key": key, "order": "unordered"}),
+                            DeltaOrder::Full(sequence) => {
+                                json!({"key": key, "order": "full", "sequence": sequence})
+                            }
+                            DeltaOrder::Next { base, sequence } => {
+                                json!({"key": key, "order": "next", "base": base, "sequence": sequence})
+                            }
+                            DeltaOrder::Malformed => json!({"key": key, "order": "malformed"}),
+                        }
+                    });
+                    assert_eq!(delta.unwrap_or_default(), vector["delta"], "{name}");
+                }
+            }
+            "merge" => {
+                let null_removes = vector["nullRemoves"].as_bool().unwrap_or(true);
+                let objects = payloads(&json!([vector["object"]]));
+                for (object, change) in objects.iter().zip(payloads(&json!([vector["change"]]))) {
+                    let merged = change.apply(Some(object), null_removes).unwrap();
+                    assert_eq!(merged.decode::<Value>().unwrap(), json!([vector["merged"]]), "{name}");
+                }
+            }
+            "position" => {
+                let position = Position::parse(&text(&vector["text"])).map(|position| {
+                    let Position { epoch, offset, stream } = position;
+                    json!({"epoch": &*epoch, "offset": offset.to_string(), "stream": &*stream})
+                });
+                assert_eq!(position.unwrap_or_default(), vector["position"], "{name}");
+            }
+            kind => panic!("{kind}"),
+        }
+    }
 }

@@ -41,14 +41,19 @@ pub(crate) struct Away {
 
 impl Sessions {
     /// A connection of the session was lost.
-    pub(crate) fn left(&self, now: Time, recipient: RecipientId, away: Away) {
+    pub(crate) fn left(&self, now: Time, recipient: RecipientId, mut away: Away) {
         let inner = &mut *self.0.lock();
         inner.purge(now);
-        inner.remove(&recipient);
+        // A connection that is lost before it has joined its groups again takes the memory of them with it otherwise.
+        for group in inner.remove(&recipient) {
+            if !away.groups.contains(&group) {
+                away.groups.push(group);
+            }
+        }
         while inner.away.len() >= LIMIT
             && let Some((_, first)) = inner.order.first().cloned()
         {
-            inner.remove(&first);
+            let _ = inner.remove(&first);
         }
         for group in &away.groups {
             inner.groups.entry(group.clone()).or_default().insert(recipient.clone());
@@ -118,8 +123,9 @@ impl Inner {
         }
     }
 
-    fn remove(&mut self, recipient: &RecipientId) {
-        let Some(away) = self.away.remove(recipient) else { return };
+    /// Forgets a session. Returns the groups that it was in.
+    fn remove(&mut self, recipient: &RecipientId) -> Vec<String> {
+        let Some(away) = self.away.remove(recipient) else { return Vec::new() };
         self.order.remove(&(away.until, recipient.clone()));
         for group in &away.groups {
             leave(&mut self.groups, group, recipient);
@@ -128,6 +134,7 @@ impl Inner {
             leave(&mut self.users, user, recipient);
         }
         self.connections.remove(&away.connection);
+        away.groups
     }
 }
 
@@ -195,6 +202,22 @@ mod tests {
         let inner = sessions.0.lock();
         assert!(inner.away.is_empty() && inner.order.is_empty() && inner.groups.is_empty());
         assert!(inner.users.is_empty() && inner.connections.is_empty());
+    }
+
+    #[test]
+    fn a_connection_too_short_to_join_again_loses_no_groups() {
+        let sessions = Sessions::default();
+        sessions.left(at(0), session("a"), away(100, "c1", &["g", "h"]));
+        sessions.returned(at(1), &session("a"));
+        sessions.left_group(&session("a"), "h");
+        sessions.left(at(2), session("a"), away(100, "c2", &["i"]));
+        let found = |group: &str| sessions.matching(at(50), &Target::Group(group.into())).len();
+        assert_eq!(["g", "h", "i"].map(found), [1, 0, 1]);
+        // One that lasted has joined what it wants.
+        sessions.returned(at(50), &session("a"));
+        sessions.left(at(70), session("a"), away(200, "c3", &["i"]));
+        let found = |group: &str| sessions.matching(at(71), &Target::Group(group.into())).len();
+        assert_eq!(["g", "h", "i"].map(found), [0, 0, 1]);
     }
 
     #[test]

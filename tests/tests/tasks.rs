@@ -81,3 +81,39 @@ async fn what_happened_meanwhile_is_recovered() {
     assert_eq!(names, ["TaskStarted", "TaskCompleted"], "progress is a state and no message of the stream");
     assert_eq!(before[1]["arguments"], json!([id, "done"]));
 }
+
+/// The next call of that method.
+async fn until(client: &mut Raw, target: &str) -> Value {
+    loop {
+        let message = client.receive().await;
+        if message["target"] == target {
+            return message;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_enhanced_hub_waits_for_acknowledgements() {
+    let (server, service) = start().await;
+    let query = format!("hubwire=1&clientId=me&access_token={}", token(json!({"VirtualKeyId": 7})));
+    let id = service.create(7, "video_generation", Map::new()).unwrap();
+    let mut client = Raw::connect(&server, VIDEO[1], &query).await;
+    client.invoke("SubscribeToTask", json!([id])).await;
+    service.started(&id, Map::new()).unwrap();
+    service.progress(&id, Progress { percentage: 50, ..Progress::default() }).unwrap();
+    let message = until(&mut client, "TaskProgress").await;
+    let object = &message["arguments"][0];
+    let message_id = object["messageId"].as_str().unwrap().to_owned();
+    assert_eq!(message["headers"]["hubwire-message"], json!(message_id));
+    assert_eq!((&object["progressPercentage"], &object["priority"]), (&json!(50), &json!(5)));
+    let status = |id: &str| json!([id]);
+    assert_eq!(client.invoke("GetMessageStatus", status(&message_id)).await.0, json!(0), "pending");
+    client.invoke("AcknowledgeMessage", status(&message_id)).await;
+    assert_eq!(client.invoke("GetMessageStatus", status(&message_id)).await.0, json!(1));
+    // What is not acknowledged comes again over the next connection.
+    service.completed(&id, json!("done")).unwrap();
+    let first = until(&mut client, "TaskCompleted").await["arguments"][0]["messageId"].clone();
+    drop(client);
+    let mut client = Raw::connect(&server, VIDEO[1], &query).await;
+    assert_eq!(until(&mut client, "TaskCompleted").await["arguments"][0]["messageId"], first);
+}

@@ -43,6 +43,9 @@ pub struct Config {
     pub token_refresh: bool,
     /// When to try again after a connection was lost, or could not be made. Full jitter up to 30 s, for ever.
     pub retry: RetryPolicy,
+    /// A connection that was lost sooner than this is followed by a pause that doubles from one second to 30, whatever the
+    /// policy says: a server that takes every connection and drops it must not be called in a loop. 5 s; zero for none.
+    pub lasting: Duration,
     /// What may wait for a connection.
     pub outbox: OutboxConfig,
     /// What is acknowledged, unpacked, merged, and remembered for that.
@@ -93,6 +96,7 @@ impl Config {
             stateful_reconnect: None,
             token_refresh: false,
             retry: RetryPolicy::default(),
+            lasting: Duration::from_secs(5),
             outbox: OutboxConfig::default(),
             delivery: DeliveryConfig::default(),
             positions: Vec::new(),

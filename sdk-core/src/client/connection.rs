@@ -37,7 +37,6 @@ use crate::{Error, ErrorKind, Time};
 const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
 /// the second connection in a row that lasted shorter, half of the delay that doubles from one second is certain.
-const LASTING: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause, and the shortest one while the platform says that it is in vain.
 const LONG_PAUSE: Duration = Duration::from_secs(30);
@@ -240,7 +239,7 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     fn lost_because(&mut self, lost: Error, cause: Cause, hint: Option<Duration>) {
-        let lasted = self.now.since(self.connected_at) >= LASTING;
+        let lasted = self.now.since(self.connected_at) >= self.config.lasting;
         self.short_lived = if lasted { 0 } else { self.short_lived.saturating_add(1) };
         self.retrying = Some(Retrying { retries: 0, since: self.now, reason: lost.clone() });
         let decision = self.decide(hint);

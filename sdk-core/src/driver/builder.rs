@@ -136,6 +136,13 @@ impl HubConnectionBuilder {
         self
     }
 
+    /// How long a connection has to last so that the next one is made without a pause, whatever the policy says: 5 s unless
+    /// set. Zero only where connections are known to be cut often.
+    pub const fn lasting(mut self, time: Duration) -> Self {
+        self.config.lasting = time;
+        self
+    }
+
     /// What may wait for a connection, and how much of it.
     pub fn outbox(mut self, outbox: OutboxConfig) -> Self {
         self.config.outbox = outbox;

@@ -43,6 +43,7 @@ pub(super) struct SimClient {
     /// Messages whose handlers run, one after the other.
     handling: VecDeque<(u64, Option<DeliveryId>)>,
     next_call: u64,
+    restored: usize,
     /// How far its clock is ahead.
     pub(super) ahead: Duration,
     /// The machine sleeps, or the page is not scheduled.
@@ -53,6 +54,11 @@ pub(super) struct SimClient {
     pub(super) longest_delay: Duration,
 }
 
+/// Limits of the clients: calls that wait, and messages with the application. The latter is more than a server has in flight:
+/// a client that refuses messages gets them again behind others.
+const MAX_QUEUED: usize = 60;
+const MAX_HANDLING: usize = 100;
+
 fn config(client: usize, seed: u64, positions: Vec<Position>) -> Config {
     let mut config = Config::new("http://h/hub");
     config.transports = vec![Transport::WebSockets];
@@ -62,7 +68,10 @@ fn config(client: usize, seed: u64, positions: Vec<Position>) -> Config {
     config.client_id = Some(format!("process{seed}"));
     config.session_id = Some(format!("client{client}"));
     config.joins = ["Join", "Watch"].map(|join| JoinRule { join: join.into(), leave: None }).to_vec();
+    // Small, so that they are reached.
     config.outbox.window = 8;
+    config.outbox.max_items = MAX_QUEUED;
+    config.delivery.max_unacknowledged = MAX_HANDLING;
     config.positions = positions;
     config
 }
@@ -80,6 +89,7 @@ impl SimClient {
             open: BTreeMap::new(),
             handling: VecDeque::new(),
             next_call: 0,
+            restored: 0,
             ahead: Duration::ZERO,
             frozen_until: Time::ZERO,
             throttled: false,
@@ -94,6 +104,16 @@ impl SimClient {
             && self.writing.is_none()
             && self.handling.is_empty()
             && self.open.is_empty()
+    }
+
+    /// Which of its limits it does not keep.
+    pub(super) fn excess(&self) -> Option<String> {
+        let depth = self.core.metrics().outbox.depth;
+        // What an earlier process left in the store does not count.
+        if depth > MAX_QUEUED + self.restored {
+            return Some(format!("{depth} calls wait"));
+        }
+        (self.handling.len() > MAX_HANDLING).then(|| format!("{} messages are handled", self.handling.len()))
     }
 
     /// What it still has to do, for people.
@@ -186,6 +206,7 @@ impl World {
             }
             calls.push((id, sequence, call));
         }
+        self.clients[client].restored = calls.len();
         self.give(client, Input::Restored { next, client_id: format!("store{client}"), calls });
         self.give(client, Input::Command(Command::Start));
         for stream in 0..STREAMS {

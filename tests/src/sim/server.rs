@@ -27,6 +27,9 @@ use super::world::{Down, Up, World};
 pub(super) const OBJECTS: u64 = 3;
 pub(super) const STREAMS: u64 = 3;
 
+/// How many messages may wait for one client.
+const RECIPIENT_MESSAGES: usize = 100;
+
 /// The server's end of a connection.
 pub(super) struct End {
     pub(super) session: Session<Load>,
@@ -160,6 +163,7 @@ impl World {
             History { max_messages: self.weather.history_messages, page_messages: 10, ..History::default() };
         let mut config = DeliveryConfig::default();
         config.window = 16;
+        config.recipient_messages = RECIPIENT_MESSAGES;
         let epoch = match self.mutation {
             Mutation::SameEpoch => "same".into(),
             _ => instance.clone(),
@@ -430,8 +434,13 @@ impl World {
     fn recover(&mut self, link: u64, positions: &[ByteString]) -> Arc<[ByteString]> {
         let now = self.now;
         let mut answers = Vec::new();
+        // The queue of the connection may be full.
+        let full = self.faults && self.random.below(10) == 0;
         let Some(server) = &mut self.server else { return answers.into() };
         let mut room = server.streams.room();
+        if full {
+            room = room.within(0, 0);
+        }
         let mut messages = Vec::new();
         for position in positions.iter().filter_map(Position::parse) {
             if !server.members.get(&position.stream).is_some_and(|members| members.contains(&link)) {
@@ -700,6 +709,13 @@ impl World {
             }
             self.streams(history::Input::Stored { batch, stored: !fails });
         }
+    }
+
+    /// Which of its limits the server does not keep.
+    pub(super) fn server_excess(&self) -> Option<String> {
+        let pending = self.server.as_ref()?.deliveries.statistics().pending_messages;
+        let limit = self.clients.len() * RECIPIENT_MESSAGES;
+        (pending > limit).then(|| format!("{pending} messages are pending"))
     }
 
     /// What the server still has to do, for people.

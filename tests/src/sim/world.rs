@@ -190,6 +190,9 @@ impl World {
     pub fn run(mut self, steps: u64) -> Summary {
         for _ in 0..steps {
             self.step();
+            if self.last_number.is_multiple_of(16) {
+                self.check_bounds();
+            }
             if !self.truth.violations.is_empty() {
                 break;
             }
@@ -198,6 +201,15 @@ impl World {
             self.heal();
         }
         self.summary()
+    }
+
+    /// Nobody keeps more than was configured.
+    fn check_bounds(&mut self) {
+        let clients = self.clients.iter().filter_map(SimClient::excess);
+        let found: Vec<_> = clients.chain(self.server_excess()).collect();
+        for text in found {
+            self.truth.wrong(Violation::Broken(format!("more than the limits allow: {text}")));
+        }
     }
 
     pub(super) fn summary(self) -> Summary {
@@ -463,6 +475,9 @@ impl World {
         let kept = self.random.below(wire.up.len() as u64 + 1) as usize;
         wire.up.truncate(kept);
         wire.down.clear();
+        if wire.client_gone {
+            return;
+        }
         wire.client_gone = true;
         if !self.is_frozen(client) {
             self.closed(client, id);
@@ -562,7 +577,8 @@ impl World {
             for stream in 0..STREAMS {
                 let last = self.truth.published.get(&stream).and_then(|numbers| numbers.last().copied());
                 let seen = self.truth.views.get(&(client, stream)).and_then(|view| view.last);
-                if last != seen {
+                let told = self.truth.views.get(&(client, stream)).is_some_and(|view| view.gap);
+                if last != seen && !told {
                     let text =
                         format!("client {client} has {seen:?} of stream {stream}, which is at {last:?}");
                     self.truth.wrong(Violation::Lost(text));

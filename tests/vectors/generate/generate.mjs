@@ -15,6 +15,7 @@ import leniency from './data/leniency.mjs';
 import malformed from './data/malformed.mjs';
 import * as handshake from './data/handshake.mjs';
 import negotiate from './data/negotiate.mjs';
+import delivery from './data/delivery.mjs';
 
 const fail = (text) => {
   throw new Error(text);
@@ -117,6 +118,7 @@ const files = {
   'malformed.json': { vectors: malformed },
   'handshake.json': { source, requests: handshake.requests, responses: handshake.responses, serverErrors: handshake.serverErrors },
   'negotiate.json': { vectors: negotiate },
+  'delivery.json': { vectors: delivery },
 };
 
 mkdirSync(folder, { recursive: true });

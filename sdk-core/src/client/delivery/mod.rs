@@ -7,6 +7,7 @@ mod objects;
 mod streams;
 
 use std::fmt;
+use std::time::Duration;
 
 use bytestring::ByteString;
 
@@ -26,6 +27,8 @@ use acks::{Acks, Receipt};
 use objects::{ObjectId, Objects};
 use streams::{Streams, Verdict};
 
+/// How long a server that has no room for what is missing is left alone.
+const STALL: Duration = Duration::from_secs(1);
 /// The longest reason of a negative acknowledgement, in bytes.
 const REASON: usize = 1024;
 
@@ -183,10 +186,17 @@ impl<P: OpaquePayload> Client<P> {
         match question {
             Question::Streams(streams) => {
                 let answers = result.ok().flatten().and_then(|value| value.texts());
-                for stream in self.inbox.streams.answered(&streams, answers.as_deref()) {
+                let (gaps, stalled) = self.inbox.streams.answered(&streams, answers.as_deref());
+                for stream in gaps {
                     self.report_lost(stream);
                 }
-                self.ask_streams();
+                match stalled {
+                    true if self.inbox.questions == 0 => {
+                        self.timers.set(Timer::Question, self.now + STALL);
+                    }
+                    true => {}
+                    false => self.ask_streams(),
+                }
             }
             Question::Object(id) => self.object_answered(id),
         }
@@ -202,6 +212,10 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The server answers pings but not questions: what was asked for cannot be had.
     pub(super) fn questions_timed_out(&mut self) {
+        if self.inbox.questions == 0 {
+            // The server had no room.
+            return self.ask_streams();
+        }
         self.inbox.questions = 0;
         for question in self.calls.take_questions() {
             self.question_answered(question, Ok(None));

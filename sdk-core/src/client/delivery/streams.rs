@@ -5,6 +5,9 @@ use bytestring::ByteString;
 use super::super::recent::Recent;
 use crate::protocol::delivery::{MAX_LIST, Position, Recovery};
 
+/// How often a server may have no room in a row: it is asked once a second.
+const MAX_STALLS: u32 = 30;
+
 /// What is to be done with a message of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -50,6 +53,8 @@ impl Place {
 pub(super) struct Streams {
     places: Recent<ByteString, Place>,
     asking: bool,
+    /// How often in a row an answer brought nothing at all.
+    stalls: u32,
 }
 
 impl Streams {
@@ -129,12 +134,13 @@ impl Streams {
         positions
     }
 
-    /// The answer came: what is now true of each stream that was asked for. Returns those with a gap.
+    /// The answer came: what is now true of each stream that was asked for. Returns those with a gap, and whether nothing
+    /// came although there is more: the server has no room for it yet.
     pub(super) fn answered(
         &mut self,
         streams: &[ByteString],
         answers: Option<&[ByteString]>,
-    ) -> Vec<ByteString> {
+    ) -> (Vec<ByteString>, bool) {
         self.asking = false;
         let answers = answers.filter(|answers| answers.len() == streams.len());
         // The page is for all of them together, so that some may have got nothing yet; all of them may not.
@@ -142,6 +148,8 @@ impl Streams {
             let place = self.places.get(stream);
             place.is_some_and(|place| matches!(place.status, Status::Asked(at) if place.offset > at))
         });
+        let patient = progress || self.stalls < MAX_STALLS;
+        let mut stalled = false;
         let mut gaps = Vec::new();
         for (index, stream) in streams.iter().enumerate() {
             let answer = answers.and_then(|answers| Recovery::parse(answers.get(index)?));
@@ -156,8 +164,9 @@ impl Streams {
                     place.status = Status::Live;
                 }
                 Some(Recovery::More(position))
-                    if position.epoch == place.epoch && position.offset <= place.offset && progress =>
+                    if position.epoch == place.epoch && position.offset <= place.offset && patient =>
                 {
+                    stalled = !progress;
                     place.status = Status::Behind;
                 }
                 Some(Recovery::Unsubscribed) => place.status = Status::Unknown,
@@ -172,12 +181,14 @@ impl Streams {
                 }
             }
         }
-        gaps
+        self.stalls = if stalled { self.stalls + 1 } else { 0 };
+        (gaps, stalled)
     }
 
     /// The connection is gone: nobody answers, and nobody knows what was missed.
     pub(super) fn disconnected(&mut self) {
         self.asking = false;
+        self.stalls = 0;
         for place in self.places.values_mut() {
             place.status = Status::Unknown;
         }

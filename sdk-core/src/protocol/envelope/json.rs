@@ -102,7 +102,9 @@ pub(super) fn members(list: &Bytes) -> Option<Vec<Member<Payload>>> {
     let (fields, 1) = Fields::of_first_argument(list)? else { return None };
     fields.text(BATCH_ID)?;
     let members: Vec<&RawValue> = serde_json::from_str(fields.get(MESSAGES)?.get()).ok()?;
-    let lists = fields.is_true(ARGUMENTS_PER_MESSAGE);
+    // A flag, or how many there are.
+    let lists = fields.is_true(ARGUMENTS_PER_MESSAGE)
+        || matches!(fields.number(ARGUMENTS_PER_MESSAGE), Some(Some(_)));
     let member = |member: &RawValue| {
         let text = member.get();
         let whole = if lists { text.starts_with('[') } else { text.starts_with('{') };

@@ -60,7 +60,9 @@ pub(super) fn members(list: &Bytes) -> Option<Vec<Member<Payload>>> {
     let (fields, 1) = first_argument(list)? else { return None };
     get(&fields, BATCH_ID)?.as_str()?;
     let Value::Array(members) = get(&fields, MESSAGES)? else { return None };
-    let lists = get(&fields, ARGUMENTS_PER_MESSAGE).and_then(Value::as_bool) == Some(true);
+    // A flag, or how many there are.
+    let lists = get(&fields, ARGUMENTS_PER_MESSAGE)
+        .is_some_and(|value| value.as_bool() == Some(true) || value.as_u64().is_some());
     let member = |member: &Value| {
         let object = match member {
             Value::Map(fields) => Some(fields),

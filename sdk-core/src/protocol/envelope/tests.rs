@@ -58,15 +58,20 @@ fn batches_are_cut_into_members() {
             ]
         );
     }
-    let lists = json!([{"batchId": "b", "argumentsPerMessage": true, "messages": [
-        ["t", 1], [], {"messageId": "bad"}, [{"messageId": "2"}, 3]
-    ]}]);
-    for payload in both(&lists) {
-        let members = payload.members().unwrap();
-        let found: Vec<_> =
-            members.iter().map(|member| (member.arguments.is_some(), member.message_id.as_deref())).collect();
-        assert_eq!(found, [(true, None), (true, None), (false, Some("bad")), (true, Some("2"))]);
-        assert_eq!(members[0].arguments.as_ref().unwrap().decode::<Value>().unwrap(), json!(["t", 1]));
+    for flag in [json!(true), json!(2)] {
+        let lists = json!([{"batchId": "b", "argumentsPerMessage": flag, "messages": [
+            ["t", 1], [], {"messageId": "bad"}, [{"messageId": "2"}, 3]
+        ]}]);
+        for payload in both(&lists) {
+            let members = payload.members().unwrap();
+            let found: Vec<_> = members
+                .iter()
+                .map(|member| (member.arguments.is_some(), member.message_id.as_deref()))
+                .collect();
+            assert_eq!(found, [(true, None), (true, None), (false, Some("bad")), (true, Some("2"))]);
+            let first = members[0].arguments.as_ref().unwrap();
+            assert_eq!(first.decode::<Value>().unwrap(), json!(["t", 1]));
+        }
     }
 }
 

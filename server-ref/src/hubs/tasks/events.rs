@@ -1,11 +1,15 @@
 //! What clients get, in the shapes that the hubs have: lists of arguments on the hub of all tasks, one object
 //! elsewhere.
 
+use std::time::Duration;
+
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::ENHANCED;
 use super::table::{End, Object, Progress, State, Task};
-use crate::clients::{Client, Recipients};
+use crate::clients::{Client, Recipients, ReliableOptions, ReliableSend};
 use crate::error::SendError;
 use crate::fanout::DeltaKey;
 use crate::negotiate::random_id;
@@ -44,6 +48,10 @@ impl Kind {
 
 pub(super) const PROGRESS: &str = "TaskProgress";
 
+/// How long one delivery waits for its acknowledgement.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
+const COMPLETED_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The property that names a task.
 pub(super) fn delta_key(task: &Task) -> DeltaKey {
     DeltaKey::new("taskId", task.id.as_str())
@@ -52,6 +60,9 @@ pub(super) fn delta_key(task: &Task) -> DeltaKey {
 /// To whom an event goes.
 pub(super) trait Sink {
     fn emit<A: Serialize>(&self, target: &str, arguments: A) -> Result<(), SendError>;
+
+    /// A message that is to be acknowledged.
+    fn reliable(&self, options: ReliableOptions) -> ReliableSend;
 }
 
 /// Those who follow the task, who can get it later, too.
@@ -62,12 +73,20 @@ impl Sink for Recipients {
             published => published.map(drop),
         }
     }
+
+    fn reliable(&self, options: ReliableOptions) -> ReliableSend {
+        self.reliable(options)
+    }
 }
 
 /// One who begins to follow it.
 impl Sink for Client {
     fn emit<A: Serialize>(&self, target: &str, arguments: A) -> Result<(), SendError> {
         self.send(target, &arguments)
+    }
+
+    fn reliable(&self, options: ReliableOptions) -> ReliableSend {
+        self.reliable(options)
     }
 }
 
@@ -118,8 +137,9 @@ pub(super) fn ended(to: &impl Sink, task: &Task, end: &End) -> Result<(), SendEr
     }
 }
 
-/// The state of a task on a hub for its kind.
-pub(super) fn generation(to: &impl Sink, kind: Kind, task: &Task) -> Result<(), SendError> {
+/// The state of a task on a hub for its kind. Progress and end have a message of their own, which is acknowledged on the hub
+/// that is for that.
+pub(super) fn generation(to: &impl Sink, path: &str, kind: Kind, task: &Task) -> Result<(), SendError> {
     match &task.state {
         State::Pending => Ok(()),
         State::Running { progress: None } => {
@@ -129,21 +149,35 @@ pub(super) fn generation(to: &impl Sink, kind: Kind, task: &Task) -> Result<(), 
         }
         State::Running { progress: Some(progress) } => {
             to.emit(&kind.event("Progress"), (with_id(task, progress_object(task, progress)),))?;
-            deliver(to, PROGRESS, with_id(task, progress_message(task, progress)))
+            let options = ReliableOptions::default().priority(5).timeout(PROGRESS_TIMEOUT);
+            deliver(to, path, PROGRESS, with_id(task, progress_message(task, progress)), options)
         }
         State::Ended(end) => {
             let (what, event) = ending(task, end);
             to.emit(&kind.event(what), (with_id(task, event),))?;
-            deliver(to, "TaskCompleted", with_id(task, completed_message(task, end)))
+            let options = ReliableOptions::default().priority(10).timeout(COMPLETED_TIMEOUT);
+            deliver(to, path, "TaskCompleted", with_id(task, completed_message(task, end)), options)
         }
     }
 }
 
-/// Sends what a client acknowledges. **The place for acknowledged sends**: on a hub with acknowledgements this goes
-/// to each member with a pending entry under the `messageId` of the object, 10 s for `TaskProgress` and 30 s for
-/// `TaskCompleted`.
-fn deliver(to: &impl Sink, target: &str, message: Object) -> Result<(), SendError> {
-    to.emit(target, (message,))
+/// Sends what a client acknowledges on the hub for that; elsewhere it is a message like others.
+fn deliver(
+    to: &impl Sink,
+    path: &str,
+    target: &str,
+    message: Object,
+    options: ReliableOptions,
+) -> Result<(), SendError> {
+    if !path.eq_ignore_ascii_case(ENHANCED) {
+        return to.emit(target, (message,));
+    }
+    // Nobody waits for the store or the acknowledgements: the message is on its way, or its end is a dead letter.
+    match to.reliable(options).send(target, &message).now_or_never() {
+        Some(Err(SendError::NoAcknowledgements)) => to.emit(target, (message,)),
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) | None => Ok(()),
+    }
 }
 
 fn with_id(task: &Task, mut event: Object) -> Object {

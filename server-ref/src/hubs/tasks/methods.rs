@@ -75,7 +75,7 @@ async fn subscribe(ctx: Context, State(view): State<View>, id: Value) -> Result<
 fn send_state(ctx: &Context, kind: Option<Kind>, task: &Task) -> Result<(), HubError> {
     let caller = ctx.clients().caller();
     if let Some(kind) = kind {
-        return Ok(events::generation(&caller, kind, task)?);
+        return Ok(events::generation(&caller, ctx.hub(), kind, task)?);
     }
     match &task.state {
         TaskState::Pending => {}

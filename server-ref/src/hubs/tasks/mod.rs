@@ -78,7 +78,10 @@ impl Default for TasksConfig {
 /// The hub of all tasks.
 pub const TASKS: &str = "/hubs/tasks";
 /// The hubs of tasks that make videos.
-pub const VIDEO: [&str; 2] = ["/hubs/video-generation", "/hubs/enhanced-video-generation"];
+pub const VIDEO: [&str; 2] = ["/hubs/video-generation", ENHANCED];
+
+/// The one of them whose messages are acknowledged.
+pub const ENHANCED: &str = "/hubs/enhanced-video-generation";
 /// The hub of tasks that make images.
 pub const IMAGE: &str = "/hubs/image-generation";
 

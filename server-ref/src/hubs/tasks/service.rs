@@ -174,7 +174,7 @@ impl TaskService {
             if let Some(kind) = Kind::of(&task.kind)
                 && let Some(followers) = self.followers(path, Some(kind), task)
             {
-                events::generation(&followers, kind, task)?;
+                events::generation(&followers, path, kind, task)?;
             }
         }
         Ok(())
