@@ -155,7 +155,7 @@ async fn a_call_in_flight_at_a_restart_runs_once() {
             } else {
                 claimed
             };
-            serve(TcpListener::bind(address).await.unwrap(), &signals, left).await
+            serve(TcpListener::bind(address).await.unwrap(), &signals, left).await.abort_handle()
         };
         let (result, second) = soon("the call", async { tokio::join!(call, restart) }).await;
         if ends {
