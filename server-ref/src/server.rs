@@ -131,8 +131,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets where messages are kept that are not acknowledged, instead of the configuration. Without a store they are lost
-    /// when the server ends.
+    /// Sets where messages that are not acknowledged, streams with history and remembered calls are kept, instead of the
+    /// configuration. Without a store they are lost when the server ends.
     pub fn store(mut self, store: impl DeliveryStore) -> Self {
         self.store = Some(Arc::new(store));
         self

@@ -289,7 +289,7 @@ pub struct CorsConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
     /// A file, which is made if it is not there; one server at a time has it. Without one, messages that are not
-    /// acknowledged are lost when the server ends.
+    /// acknowledged, streams and remembered calls are lost when the server ends.
     pub path: Option<PathBuf>,
 }
 

@@ -10,7 +10,9 @@ use hubwire::protocol::{Encoding, Payload};
 
 use super::key::HEADER;
 use super::stored::RESTARTED;
-use super::{Claim, Clock, Dedupe, Deduper, Dispatched, Key, NOT_STORED, Ticket};
+use super::ticket::NOT_STORED;
+use super::{Claim, Clock, Dedupe, Deduper, Key, Ticket};
+use crate::hub::Dispatched;
 use crate::store::{Change, DeliveryStore, Loaded, MemoryStore, StoreError, Writer};
 
 const WINDOW: Duration = Duration::from_secs(60);
