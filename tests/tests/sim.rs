@@ -1,9 +1,24 @@
 //! The simulation finds nothing wrong, and finds what is made wrong.
 #![allow(missing_docs)]
 
-use e2e::sim::{Mutation, Violation, Weather, run};
+use e2e::sim::{Mutation, Summary, Violation, Weather, run};
 
 const STEPS: u64 = 3000;
+
+/// What is wrong in the worst weather, and in one in which nothing may get lost at all.
+fn either(seed: u64, mutation: Mutation) -> Vec<Violation> {
+    let worlds = [Weather::default(), Weather::fair()];
+    worlds.into_iter().flat_map(|weather| run(seed, STEPS, weather, mutation).violations).collect()
+}
+
+/// Where the server lives and keeps everything, nobody is told of a gap.
+#[test]
+fn nothing_is_a_reason_for_a_gap_where_everything_is_kept() {
+    for seed in 0..60 {
+        let Summary { violations, gaps, .. } = run(seed, STEPS, Weather::fair(), Mutation::None);
+        assert_eq!((violations, gaps), (vec![], 0), "seed {seed}");
+    }
+}
 
 /// Enough to meet each kind of fault many times; `cargo xtask sim` is for more.
 #[test]
@@ -34,8 +49,7 @@ const WITHIN: u64 = 25;
 fn broken_rules_are_noticed() {
     let mut missed = Vec::new();
     for mutation in Mutation::ALL {
-        let noticed =
-            (0..WITHIN).find(|seed| !run(*seed, STEPS, Weather::default(), mutation).violations.is_empty());
+        let noticed = (0..WITHIN).find(|seed| !either(*seed, mutation).is_empty());
         match noticed {
             Some(seed) => println!("{mutation:?} is noticed with seed {seed}"),
             None => missed.push(mutation),

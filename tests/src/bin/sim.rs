@@ -14,14 +14,19 @@ fn main() -> ExitCode {
     let mut only = None;
     let mut at_least = 0;
     let mut args = std::env::args().skip(1);
+    let mut weather = Weather::default();
     while let Some(arg) = args.next() {
+        if arg == "--fair" {
+            weather = Weather::fair();
+            continue;
+        }
         let number = args.next().and_then(|number| number.parse::<u64>().ok());
         match (arg.as_str(), number) {
             ("--seeds", Some(number)) => seeds = number,
             ("--seed", Some(number)) => only = Some(number),
             ("--at-least", Some(number)) => at_least = number,
             _ => {
-                eprintln!("sim [--seeds N] [--seed S] [--at-least MESSAGES]");
+                eprintln!("sim [--seeds N] [--seed S] [--fair] [--at-least MESSAGES]");
                 return ExitCode::FAILURE;
             }
         }
@@ -32,7 +37,7 @@ fn main() -> ExitCode {
     let mut failed = Vec::new();
     for seed in range {
         let run = if only.is_some() { trace } else { run };
-        let summary = run(seed, STEPS, Weather::default(), Mutation::None);
+        let summary = run(seed, STEPS, weather, Mutation::None);
         total.messages += summary.messages;
         total.gaps += summary.gaps;
         total.repetitions += summary.repetitions;

@@ -40,6 +40,8 @@ pub(super) struct SimClient {
     writing: Option<(BatchId, Vec<StoreOp<Load>>)>,
     /// The numbers of the calls that have not ended.
     open: BTreeMap<CallId, u64>,
+    /// The streams whose calls to join them have not ended.
+    joining: BTreeMap<CallId, u64>,
     /// Messages whose handlers run, one after the other.
     handling: VecDeque<(u64, Option<DeliveryId>)>,
     next_call: u64,
@@ -87,6 +89,7 @@ impl SimClient {
             disk,
             writing: None,
             open: BTreeMap::new(),
+            joining: BTreeMap::new(),
             handling: VecDeque::new(),
             next_call: 0,
             restored: 0,
@@ -154,6 +157,13 @@ impl World {
         }
         // In one transaction with what the messages brought.
         disk.positions = own.core.positions();
+        for stream in 0..STREAMS {
+            let name = format!("group:{stream}");
+            if !disk.positions.iter().any(|position| *position.stream == name) {
+                // It never knew where it stood.
+                self.truth.views.remove(&(client, stream));
+            }
+        }
         let life = own.life + 1;
         for (_, link) in std::mem::take(&mut own.links) {
             self.leave(link);
@@ -210,16 +220,18 @@ impl World {
         self.give(client, Input::Restored { next, client_id: format!("store{client}"), calls });
         self.give(client, Input::Command(Command::Start));
         for stream in 0..STREAMS {
-            self.call(client, "Join", Load::Number(stream), CallOptions::default());
+            let call = self.call(client, "Join", Load::Number(stream), CallOptions::default());
+            self.clients[client].joining.insert(call, stream);
         }
         self.call(client, "Watch", Load::Empty, CallOptions::default());
         let _ = OBJECTS;
     }
 
-    fn call(&mut self, client: usize, target: &'static str, load: Load, options: CallOptions) {
+    fn call(&mut self, client: usize, target: &'static str, load: Load, options: CallOptions) -> CallId {
         let id = self.clients[client].take_call();
         let request = CallRequest { options, ..CallRequest::new(id, CallKind::Invoke, target, load) };
         self.give(client, Input::Command(Command::Call(request)));
+        id
     }
 
     /// The application calls a method.
@@ -342,6 +354,12 @@ impl World {
                 }
             }
             Event::Completed { call, result } => {
+                if let (Some(stream), true) = (self.clients[client].joining.remove(&call), result.is_ok()) {
+                    let positions = self.clients[client].core.positions();
+                    let name = format!("group:{stream}");
+                    let position = positions.iter().find(|position| *position.stream == name);
+                    self.truth.subscribed(client, stream, position);
+                }
                 if let Some(number) = self.clients[client].open.remove(&call) {
                     self.truth.ended(number, result.is_ok());
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytestring::ByteString;
 use hubwire::Time;
@@ -26,6 +27,9 @@ use super::world::{Down, Up, World};
 /// How many objects there are, and streams.
 pub(super) const OBJECTS: u64 = 3;
 pub(super) const STREAMS: u64 = 3;
+
+/// How long messages of streams are kept: longer than anybody sleeps.
+const AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// How many messages may wait for one client.
 const RECIPIENT_MESSAGES: usize = 100;
@@ -159,8 +163,12 @@ impl World {
         self.server_lives += 1;
         self.note(|| "the server starts".into());
         let instance = format!("{:x}", self.random.below(1 << 40));
-        let limits =
-            History { max_messages: self.weather.history_messages, page_messages: 10, ..History::default() };
+        let limits = History {
+            max_messages: self.weather.history_messages,
+            max_age: AGE,
+            page_messages: 10,
+            ..History::default()
+        };
         let mut config = DeliveryConfig::default();
         config.window = 16;
         config.recipient_messages = RECIPIENT_MESSAGES;
@@ -507,6 +515,9 @@ impl World {
             let name = stream.strip_prefix("group:").and_then(|stream| stream.parse::<u64>().ok());
             if let (Some(stream), Load::Number(number)) = (name, &payload) {
                 self.truth.published.entry(stream).or_default().insert(*number);
+                if let Some(position) = &position {
+                    self.truth.positions.insert(position.to_string(), *number);
+                }
             }
             let position = position.map(|position| ByteString::from(position.to_string()));
             for link in members {
@@ -685,7 +696,7 @@ impl World {
 
     /// The stores finish what they are busy with, or fail.
     pub(super) fn server_writes(&mut self) {
-        let fails = self.faults && self.random.below(50) == 0;
+        let fails = self.faults && self.weather.store_failures && self.random.below(50) == 0;
         let Some(server) = &mut self.server else { return };
         if let Some((batch, ops)) = server.writing.take() {
             let result = match fails {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hubwire::client::GapSource;
+use hubwire::protocol::delivery::Position;
 use hubwire_server::delivery::pending::{EntryId, Outcome};
 
 use super::load::Fields;
@@ -78,6 +79,10 @@ pub(super) struct Truth {
     pub(super) objects: BTreeMap<u64, (u64, Fields)>,
     pub(super) last_object: BTreeMap<(usize, u64), u64>,
     pub(super) object_gaps: BTreeSet<(usize, u64)>,
+    /// The message at each position.
+    pub(super) positions: BTreeMap<String, u64>,
+    /// Everything can be had: nothing is a reason for a gap.
+    pub(super) no_gaps: bool,
     pub(super) violations: Vec<Violation>,
     pub(super) gaps: u64,
     pub(super) repetitions: u64,
@@ -176,8 +181,27 @@ impl Truth {
         }
     }
 
+    /// A client was told that it is a member of a stream, and that it stands at that position: from there on it misses
+    /// nothing.
+    pub(super) fn subscribed(&mut self, client: usize, stream: u64, position: Option<&Position>) {
+        let Some(position) = position else {
+            let text = format!("client {client} does not know where stream {stream} stands");
+            return self.wrong(Violation::Broken(text));
+        };
+        let last = match position.offset {
+            // Where streams begin anew, there may have been messages before the first.
+            0 => self.no_gaps.then_some(0),
+            _ => self.positions.get(&position.to_string()).copied(),
+        };
+        let view = self.views.entry((client, stream)).or_default();
+        view.last = view.last.or(last);
+    }
+
     pub(super) fn gap(&mut self, client: usize, source: &GapSource) {
         self.gaps += 1;
+        if self.no_gaps {
+            self.wrong(Violation::Broken(format!("a gap in {source} that need not be")));
+        }
         match source {
             GapSource::Stream(stream) => {
                 if let Some(stream) = stream.strip_prefix("group:").and_then(|stream| stream.parse().ok()) {

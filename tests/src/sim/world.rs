@@ -76,9 +76,24 @@ pub struct Weather {
     pub leaps: u64,
     /// How many messages of a stream the server keeps.
     pub history_messages: usize,
+    /// Whether the server's store fails now and then.
+    pub store_failures: bool,
 }
 
 impl Weather {
+    /// The server lives and keeps everything: connections, clients and time go wrong, and nothing is a reason for a gap.
+    pub const fn fair() -> Self {
+        Self {
+            cuts: 10,
+            half_open: 3,
+            client_deaths: 1,
+            sleeps: 1,
+            leaps: 10,
+            history_messages: 100_000,
+            ..Self::calm()
+        }
+    }
+
     /// Nothing goes wrong.
     pub const fn calm() -> Self {
         Self {
@@ -89,6 +104,7 @@ impl Weather {
             sleeps: 0,
             leaps: 0,
             history_messages: 60,
+            store_failures: false,
         }
     }
 }
@@ -103,6 +119,7 @@ impl Default for Weather {
             sleeps: 2,
             leaps: 10,
             history_messages: 60,
+            store_failures: true,
         }
     }
 }
@@ -157,7 +174,10 @@ impl World {
             server_lives: 0,
             disk: Disk::default(),
             clients: Vec::new(),
-            truth: Truth::default(),
+            truth: Truth {
+                no_gaps: weather.server_deaths == 0 && weather.cuts > 0 && !weather.store_failures,
+                ..Truth::default()
+            },
             mutation,
             faults: true,
             last_wire: 0,

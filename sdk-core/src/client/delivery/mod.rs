@@ -22,7 +22,7 @@ use crate::protocol::delivery::{
     NACK, POSITION, POSITION_HEADER, Position, RECOVER, SNAPSHOT, header,
 };
 use crate::protocol::{Argument, Call, Delta, Feature, HubMessage, Invocation, Member, OpaquePayload};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Time};
 use acks::{Acks, Receipt};
 use objects::{ObjectId, Objects};
 use streams::{Streams, Verdict};
@@ -170,10 +170,15 @@ impl<P: OpaquePayload> Client<P> {
     fn ask_server(&mut self, question: Question, target: &'static str, arguments: P) {
         self.inbox.questions += 1;
         // From the last question on: each answer shows that the server is at it.
-        self.timers.set(Timer::Question, self.now + self.config.request_timeout);
+        self.timers.set(Timer::Question, self.patience());
         let invocation_id = Some(self.calls.open(Pending::own(Owner::Delivery(question))));
         let call = Call::new(ByteString::from_static(target), arguments);
         self.send(HubMessage::Invocation(Invocation { invocation_id, call }));
+    }
+
+    /// Until when a question may be without answer. A connection that is dead is found to be so before that.
+    fn patience(&self) -> Time {
+        self.now + self.config.request_timeout + self.config.server_timeout
     }
 
     /// The answer to a question.
@@ -181,7 +186,7 @@ impl<P: OpaquePayload> Client<P> {
         self.inbox.questions = self.inbox.questions.saturating_sub(1);
         match self.inbox.questions {
             0 => self.timers.stop(Timer::Question),
-            _ => self.timers.set(Timer::Question, self.now + self.config.request_timeout),
+            _ => self.timers.set(Timer::Question, self.patience()),
         }
         match question {
             Question::Streams(streams) => {
