@@ -3,12 +3,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::config::Settings;
+use crate::connection::Connection;
 use crate::dedupe::Deduper;
 use crate::fanout::Fanout;
 use crate::hub::Hub;
 use crate::options::{HubOptions, SlowConsumers};
 use crate::outbox::{OutboxLimits, Queued};
 use crate::registry::Registry;
+use crate::reliable::Reliable;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
 use hubwire::Time;
@@ -20,10 +22,12 @@ pub(crate) struct Endpoint {
     pub(crate) hub: Hub,
     pub(crate) options: HubOptions,
     pub(crate) registry: Registry,
-    pub(crate) stats: HubStats,
+    pub(crate) stats: Arc<HubStats>,
     pub(crate) queued: Arc<Queued>,
     /// If the hub has [`HubOptions::dedupe`].
     pub(crate) deduper: Option<Arc<Deduper>>,
+    /// If the hub has [`HubOptions::acknowledgements`].
+    pub(crate) reliable: Option<Arc<Reliable>>,
     pub(crate) fanout: Fanout,
     pub(crate) events: Arc<EventLog>,
     pub(crate) settings: Arc<Settings>,
@@ -35,6 +39,27 @@ impl Endpoint {
     pub(crate) fn outbox_limits(&self) -> OutboxLimits {
         let drop_oldest = self.options.slow_consumers == SlowConsumers::DropOldest;
         OutboxLimits { drop_oldest, ..self.settings.outbox }
+    }
+
+    /// The connection is there. What awaits its acknowledgement comes before it can be found: whoever finds it can deliver
+    /// to it.
+    pub(crate) fn add(&self, connection: &Arc<Connection>) {
+        if let Some(reliable) = &self.reliable {
+            reliable.attached(connection);
+        }
+        self.registry.add(connection);
+    }
+
+    /// The connection is over. May come several times. Its session is known to be away before it cannot be found any more,
+    /// so that no message misses it.
+    pub(crate) fn remove(&self, connection: &Connection) {
+        if let Some(reliable) = &self.reliable {
+            reliable.leaving(connection, self.registry.groups_of(connection.key));
+        }
+        self.registry.remove(connection);
+        if let Some(reliable) = &self.reliable {
+            reliable.detached(connection);
+        }
     }
 }
 

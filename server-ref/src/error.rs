@@ -74,6 +74,12 @@ pub enum SendError {
     Arguments(PayloadError),
     /// A group without a name.
     EmptyGroupName,
+    /// The hub has no [`HubOptions::acknowledgements`](crate::HubOptions::acknowledgements).
+    NoAcknowledgements,
+    /// A message that is to be acknowledged must be an object, so that it can have an id.
+    NoObject,
+    /// Nobody gets it: it was refused for every recipient, and why for the first of them.
+    Refused(String),
     /// These recipients are no stream: those are single groups and single users.
     NoStream,
     /// The hub was not built with [`HubOptions::history`](crate::HubOptions::history).
@@ -87,6 +93,9 @@ impl fmt::Display for SendError {
         match self {
             Self::Arguments(error) => write!(f, "The arguments cannot be encoded: {error}."),
             Self::EmptyGroupName => f.write_str("Cannot send to an empty group name."),
+            Self::NoAcknowledgements => f.write_str("Acknowledgements are off for this hub."),
+            Self::NoObject => f.write_str("A message that is to be acknowledged must be an object."),
+            Self::Refused(text) => f.write_str(text),
             Self::NoStream => f.write_str("Only a single group or a single user is a stream."),
             Self::NoHistory => f.write_str("The hub keeps no history."),
             Self::HistoryFull => f.write_str("The store of the history is too far behind."),
@@ -116,6 +125,10 @@ pub enum BuildError {
     NoTransports(String),
     /// A hub that must remember calls, but none.
     NoDedupeEntries(String),
+    /// A hub has a method of its own where the server has one.
+    ReservedMethod(String),
+    /// The store cannot be used.
+    Store(crate::store::StoreError),
     /// A hub with history that has no streams, or none that could be sent.
     NoHistory(String),
     /// A setting of the configuration.
@@ -146,6 +159,10 @@ impl fmt::Display for BuildError {
             Self::NoDedupeEntries(path) => {
                 write!(f, "the hub '{path}' has `dedupe` with `max_entries` zero; `None` turns it off")
             }
+            Self::ReservedMethod(name) => {
+                write!(f, "the hub method '{name}' is one of the server, unless `acknowledgements` is off")
+            }
+            Self::Store(error) => write!(f, "the store: {error}"),
             Self::NoHistory(path) => {
                 write!(f, "the hub '{path}' has `history` with `max_streams` or `page_messages` zero")
             }
@@ -155,6 +172,12 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
+
+impl From<crate::store::StoreError> for BuildError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 impl From<crate::config::ConfigError> for BuildError {
     fn from(error: crate::config::ConfigError) -> Self {

@@ -46,6 +46,21 @@
 //! what happens when a token expires or a client does not keep up, and what is remembered so that calls which are repeated
 //! after a lost connection do not run twice.
 //!
+//! What must not be lost is sent with [`Recipients::reliable`]: it is delivered until the client acknowledges it, over its next
+//! connection if need be, and after a restart of the server if that has a [`store`]:
+//!
+//! ```no_run
+//! # use hubwire_server::{HubClients, ReliableOptions, SendError};
+//! # async fn pay(clients: HubClients) -> Result<(), SendError> {
+//! let send = clients.user("alice").reliable(ReliableOptions::default().priority(5));
+//! let confirmation = send.send("Paid", serde_json::json!({"messageId": "order-17", "amount": 5})).await?;
+//! if !confirmation.await {
+//!     // At least one of her devices has not got it.
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The layers, from the wire up: a [`transport`] carries frames; one task per connection cuts them into messages and
 //! asks the sans-IO [`session`] what to do; the [`hub`] finds and runs methods; [`clients`] reaches other connections
 //! through their bounded queues. A client that does not keep up delays nobody.
@@ -70,16 +85,22 @@ mod options;
 mod outbox;
 mod principal;
 mod registry;
+mod reliable;
 mod serve;
 mod server;
 pub mod session;
+mod sessions;
 mod shutdown;
 mod stats;
+pub mod store;
 pub mod testing;
 mod timestamp;
 pub mod transport;
 
-pub use clients::{CallerClients, Client, Groups, HubClients, Recipients};
+pub use clients::{
+    CallerClients, Client, Confirmation, Envelope, Groups, HubClients, Recipients, ReliableOptions,
+    ReliableSend,
+};
 pub use config::Config;
 pub use connection::Items;
 pub use context::Context;
@@ -87,6 +108,7 @@ pub use dedupe::{Dedupe, DedupeStatistics};
 pub use delivery::batcher::Batching;
 pub use delivery::delta::Deltas;
 pub use delivery::history::{History, HistoryStatistics};
+pub use delivery::pending::{DeliveryConfig as Acknowledgements, DeliveryStatistics, Outcome};
 pub use error::{BuildError, HubError, SendError};
 pub use fanout::{BatchingStatistics, DeltaKey, HubBatching, Importance};
 pub use http::{HubStatistics, Statistics};
@@ -94,6 +116,8 @@ pub use hub::{DisconnectReason, Hub, HubBuilder, HubFilter, Policy, State, Uploa
 pub use hubwire::protocol::Transport as TransportKind;
 pub use options::{HubOptions, SlowConsumers};
 pub use principal::Principal;
+pub use reliable::DeadLetter;
 pub use server::{Server, ServerBuilder, ServerHandle};
 pub use stats::Event;
+pub use store::DeliveryStore;
 pub use tokio_util::sync::CancellationToken;

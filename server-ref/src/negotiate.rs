@@ -204,12 +204,16 @@ pub(crate) fn announcement(query: &[(String, String)]) -> Option<Announcement> {
 }
 
 /// What the hub can besides SignalR.
-pub(crate) fn extensions(deduper: Option<&Deduper>, fanout: &Fanout) -> Extensions {
+pub(crate) fn extensions(deduper: Option<&Deduper>, acknowledgements: bool, fanout: &Fanout) -> Extensions {
     // Without a name for what is remembered, clients could not tell when it was forgotten.
     let epoch = deduper.and_then(Deduper::epoch);
     Extensions {
         version: 1,
-        features: epoch.map(|_| Feature::Dedupe).into_iter().chain(fanout.features()).collect(),
+        features: [epoch.map(|_| Feature::Dedupe), acknowledgements.then_some(Feature::Ack)]
+            .into_iter()
+            .flatten()
+            .chain(fanout.features())
+            .collect(),
         epoch: epoch.map(Into::into),
         dedupe_window: epoch.and(deduper).map(|deduper| deduper.limits().window),
     }

@@ -1,5 +1,6 @@
 use hubwire::protocol::Transport;
 
+use crate::delivery::pending::DeliveryConfig;
 use crate::{Dedupe, Deltas, History};
 
 /// How a hub is served. Each hub of a server can have its own.
@@ -19,8 +20,11 @@ pub struct HubOptions {
     /// What is remembered of calls that Hubwire clients may repeat, so that none runs twice. On by default; other clients
     /// are not concerned.
     pub dedupe: Option<Dedupe>,
-    /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish),
-    /// so that Hubwire clients get what they missed. Off by default.
+    /// How messages are delivered that clients acknowledge ([`Recipients::reliable`](crate::Recipients::reliable)); `None`
+    /// turns them and their hub methods off. On by default, and with the default values as the configuration says.
+    pub acknowledgements: Option<DeliveryConfig>,
+    /// What is kept of the messages of groups and users that are sent with [`publish`](crate::Recipients::publish), so that
+    /// Hubwire clients get what they missed. Off by default.
     pub history: Option<History>,
     /// What is kept of objects that are sent with [`send_delta`](crate::Recipients::send_delta), so that Hubwire
     /// clients get only what changed. On by default.
@@ -36,6 +40,7 @@ impl Default for HubOptions {
             authentication_refresh: false,
             slow_consumers: SlowConsumers::Disconnect,
             dedupe: Some(Dedupe::default()),
+            acknowledgements: Some(DeliveryConfig::default()),
             history: None,
             deltas: Some(Deltas::default()),
         }

@@ -12,7 +12,9 @@ use crate::auth::Authenticator;
 use crate::clients::{Groups, HubClients};
 use crate::config::{Config, Settings};
 use crate::connection::ConnectionTask;
+use crate::connection::builtin::ACKNOWLEDGEMENTS;
 use crate::dedupe::Deduper;
+use crate::delivery::pending::DeliveryConfig;
 use crate::endpoint::{Clock, Endpoint};
 use crate::error::BuildError;
 use crate::fanout::{Fanout, HubBatching};
@@ -23,9 +25,11 @@ use crate::negotiate::{Tokens, random_id};
 use crate::options::HubOptions;
 use crate::outbox::Queued;
 use crate::registry::Registry;
+use crate::reliable::{DeadLetter, Reliable};
 use crate::serve::serve;
 use crate::shutdown::Shutdown;
 use crate::stats::{EventLog, HubStats};
+use crate::store::{DeliveryStore, RedbDeliveryStore};
 use crate::transport::Transport;
 
 /// A server with its hubs.
@@ -38,7 +42,7 @@ pub struct Server {
 impl Server {
     /// A server without hubs and with the default configuration.
     pub fn builder() -> ServerBuilder {
-        ServerBuilder { config: Config::default(), hubs: Vec::new(), authenticator: None }
+        ServerBuilder { config: Config::default(), hubs: Vec::new(), authenticator: None, store: None }
     }
 
     /// The way to reach the clients and to end the server from outside.
@@ -100,6 +104,7 @@ pub struct ServerBuilder {
     config: Config,
     hubs: Vec<(String, Hub, HubOptions)>,
     authenticator: Option<Authenticator>,
+    store: Option<Arc<dyn DeliveryStore>>,
 }
 
 impl ServerBuilder {
@@ -126,7 +131,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Checks everything and completes the server. Call it inside of a tokio runtime.
+    /// Sets where messages are kept that are not acknowledged, instead of the configuration. Without a store they are lost
+    /// when the server ends.
+    pub fn store(mut self, store: impl DeliveryStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Checks everything and completes the server. Reads the store, if there is one, which blocks. Call it inside of a tokio runtime.
     ///
     /// # Errors
     /// What cannot work.
@@ -141,6 +153,11 @@ impl ServerBuilder {
         let clock = Clock::start();
         let shutdown = Arc::new(Shutdown::default());
         let queued = Arc::new(Queued::default());
+        let store = match (self.store, &self.config.store.path) {
+            (Some(store), _) => Some(store),
+            (None, Some(path)) => Some(Arc::new(RedbDeliveryStore::open(path)?) as Arc<dyn DeliveryStore>),
+            (None, None) => None,
+        };
         let mut hubs = HashMap::new();
         for (path, hub, options) in self.hubs {
             if !path.starts_with('/') || path.ends_with('/') {
@@ -155,6 +172,25 @@ impl ServerBuilder {
             if options.dedupe.is_some_and(|dedupe| dedupe.max_entries == 0) {
                 return Err(BuildError::NoDedupeEntries(path));
             }
+            let stats = Arc::new(HubStats::default());
+            let reliable = match options.acknowledgements {
+                None => None,
+                Some(limits) => {
+                    let mut own = ACKNOWLEDGEMENTS.iter().filter(|name| hub.has_method(name));
+                    if let Some(name) = own.next() {
+                        return Err(BuildError::ReservedMethod((*name).into()));
+                    }
+                    let is_default = limits == DeliveryConfig::default();
+                    let mut limits = if is_default { self.config.signalr.deliveries() } else { limits };
+                    // More would not fit into the queue of a client: it would be cut off over and over.
+                    let outbox = &settings.outbox;
+                    limits.window = limits.window.min(outbox.messages / 2).max(1);
+                    limits.window_bytes = limits.window_bytes.min(outbox.bytes / 2);
+                    limits.recipient_bytes = limits.recipient_bytes.min(outbox.bytes);
+                    let hub = path.to_lowercase();
+                    Some(Reliable::new(&hub, limits, store.clone(), clock, stats.clone())?)
+                }
+            };
             if options.history.is_some_and(|history| history.max_streams == 0 || history.page_messages == 0) {
                 return Err(BuildError::NoHistory(path));
             }
@@ -165,7 +201,8 @@ impl ServerBuilder {
                 deduper: options.dedupe.map(|limits| Deduper::new(limits, clock)),
                 options,
                 registry: Registry::default(),
-                stats: HubStats::default(),
+                stats,
+                reliable,
                 queued: queued.clone(),
                 events: events.clone(),
                 settings: settings.clone(),
@@ -243,6 +280,38 @@ impl ServerHandle {
         })
     }
 
+    /// Messages of the hub at a path that could not be delivered, the oldest first; `None` if there is no such hub, or it
+    /// has no acknowledgements.
+    pub fn dead_letters(&self, path: &str) -> Option<Vec<DeadLetter>> {
+        let endpoint = &self.shared.hubs.get(&path.to_lowercase())?.endpoint;
+        endpoint.reliable.as_ref().map(|reliable| reliable.dead_letters(&endpoint.path))
+    }
+
+    /// Sends the dead letters with that id again, with all attempts and without a time limit. Returns how many there were,
+    /// one for each recipient that has not got it; those for which there is no room stay. `None` as for
+    /// [`dead_letters`](Self::dead_letters).
+    pub fn requeue(&self, path: &str, message_id: &str) -> Option<usize> {
+        let endpoint = &self.shared.hubs.get(&path.to_lowercase())?.endpoint;
+        endpoint.reliable.as_ref().map(|reliable| reliable.requeue(message_id))
+    }
+
+    /// Delivers nothing new to the clients of the hub at a path that they have to acknowledge, until [`reset`](Self::reset).
+    /// `false` if there is no such hub, or it has no acknowledgements.
+    pub fn isolate(&self, path: &str) -> bool {
+        self.circuit(path, true)
+    }
+
+    /// Closes the circuit breaker of the hub at a path: deliveries go on. `false` as for [`isolate`](Self::isolate).
+    pub fn reset(&self, path: &str) -> bool {
+        self.circuit(path, false)
+    }
+
+    fn circuit(&self, path: &str, isolated: bool) -> bool {
+        let hub = self.shared.hubs.get(&path.to_lowercase());
+        let reliable = hub.and_then(|hub| hub.endpoint.reliable.as_ref());
+        reliable.inspect(|reliable| reliable.set_isolated(isolated)).is_some()
+    }
+
     /// What the server does now.
     pub fn statistics(&self) -> Statistics {
         self.shared.statistics()
@@ -264,6 +333,9 @@ impl ServerHandle {
             for hub in self.shared.hubs.values() {
                 if let Some(deduper) = &hub.endpoint.deduper {
                     deduper.idle().await;
+                }
+                if let Some(reliable) = &hub.endpoint.reliable {
+                    reliable.flushed().await;
                 }
             }
         };

@@ -542,9 +542,9 @@ async fn the_feature_is_named_to_those_who_read_it() {
         assert_eq!(negotiate(&on, query).await, plain, "{query}");
         assert_eq!(negotiate(&off, query).await, plain, "{query}");
     }
-    let announced = with("[\"dedupe\",\"delta\"],\"epoch\":\"*\",\"dedupeWindowMs\":600000");
+    let announced = with("[\"dedupe\",\"ack\",\"delta\"],\"epoch\":\"*\",\"dedupeWindowMs\":600000");
     assert_eq!(negotiate(&on, "negotiateVersion=1&hubwire=1").await, announced);
-    assert_eq!(negotiate(&off, "negotiateVersion=1&hubwire=1").await, with("[\"delta\"]"));
+    assert_eq!(negotiate(&off, "negotiateVersion=1&hubwire=1").await, with("[\"ack\",\"delta\"]"));
     let old = format!("{{\"negotiateVersion\":0,\"connectionId\":\"*\",{transports}}}");
     assert_eq!(negotiate(&on, "").await, old);
     assert_ne!(negotiate(&on, "hubwire=1").await, old);

@@ -11,3 +11,4 @@ pub mod storm;
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/connection.md")]
 struct Readme;
+pub mod sim;

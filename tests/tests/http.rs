@@ -15,6 +15,7 @@ use futures_util::stream;
 use hubwire::HubConnection;
 use hubwire::client::{ConnectionState, RetryPolicy};
 use hubwire::protocol::Transport;
+use hubwire::protocol::delivery::is_client_id;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
@@ -165,8 +166,12 @@ async fn both_transports_work_and_every_request_carries_what_it_should() {
         );
         for line in &log[1..] {
             let (method, rest) = line.split_once(' ').unwrap();
-            let expected = "/hub?tenant=1&id=secret&hubwire=1 Bearer t cookie=node=7 x=mine";
-            assert!(rest.starts_with(expected), "{method} {rest}");
+            // The name of the client is a secret, which only the transport says.
+            let (path, rest) = rest.split_once("&clientId=").unwrap();
+            assert_eq!(path, "/hub?tenant=1&id=secret&hubwire=1", "{method}");
+            let (client, rest) = rest.split_once(' ').unwrap();
+            assert!(is_client_id(client), "{client}");
+            assert!(rest.starts_with("Bearer t cookie=node=7 x=mine"), "{method} {rest}");
             assert_eq!(rest.ends_with(" text/plain;charset=UTF-8"), method == "POST", "{line}");
         }
         // Only long polling says goodbye.

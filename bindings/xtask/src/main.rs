@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask demo | test | vectors | lint`.
+//! Developer tasks: `cargo xtask demo | test | sim | vectors | lint`.
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
@@ -10,6 +10,7 @@ mod lint;
 mod process;
 mod recovery;
 mod setup;
+mod sim;
 mod suites;
 mod summary;
 mod vectors;
@@ -25,6 +26,7 @@ cargo xtask COMMAND
 
   demo [--check] [--port N]      build and run the demo; with --check it ends by itself with a verdict
   test [SUITE…] [--seconds N]    run suites, all when none is named; --seconds is the time per fuzz target (60)
+  sim [--seeds N] [--seed S]     simulate N worlds (100), or replay one with everything that happens in it
   vectors [--check]              write tests/vectors/*.json; with --check only compare
   lint                           fmt, clippy, rustdoc, cargo-deny
   help                           this text";
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let result = match args.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("demo", rest)) => demo::command_line(rest),
         Some(("test", rest)) => suites::command(rest),
+        Some(("sim", rest)) => sim::command(rest),
         Some(("vectors", rest)) => vectors::command(rest),
         Some(("lint", [])) => lint::command(),
         Some(("lint", _)) => Err("lint takes no arguments".into()),

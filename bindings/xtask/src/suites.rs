@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Output, cargo, in_ci, run_and_read};
 use crate::setup::Need;
 use crate::summary::{self, Counts, Outcome, Row};
-use crate::{Result, demo, fuzz, interop, recovery, vectors, wasm};
+use crate::{Result, demo, fuzz, interop, recovery, sim, vectors, wasm};
 
 struct Suite {
     name: &'static str,
@@ -17,7 +17,7 @@ struct Suite {
 /// Linking a test program takes more than a gigabyte, so more jobs need more memory than most machines have to spare.
 pub(crate) const JOBS: &str = "-j2";
 
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     Suite {
         name: "rust",
         about: "unit, integration and doc tests of the workspace",
@@ -53,6 +53,12 @@ const SUITES: [Suite; 7] = [
         about: "clients come back from scripted failures and from being killed, and are still when idle",
         needs: &[],
         run: |_| recovery::suite().map(Outcome::Ran),
+    },
+    Suite {
+        name: "sim",
+        about: "two million simulated messages with every fault: none lost, repeated, reordered or missing in silence",
+        needs: &[],
+        run: |_| sim::suite().map(Outcome::Ran),
     },
     Suite {
         name: "fuzz",

@@ -241,7 +241,9 @@ impl<P: OpaquePayload> Client<P> {
         let joins = kind != CallKind::Stream && Joins::<P>::is_join(&self.config.joins, &target);
         let join = joins.then(|| Join { target: target.clone(), arguments: arguments.clone() });
         let stream_ids = self.calls.open_uploads(&uploads);
-        let message = Call { headers: self.headers(name), stream_ids, ..Call::new(target, arguments) };
+        // A completion that the server remembers would not join this connection.
+        let headers = if joins { Headers::new() } else { self.headers(name) };
+        let message = Call { headers, stream_ids, ..Call::new(target, arguments) };
         let is_send = kind == CallKind::Send && kept.is_none();
         let invocation_id = if is_send {
             // Nobody will say whether it succeeded.
@@ -306,6 +308,7 @@ impl<P: OpaquePayload> Client<P> {
                 }
             }
             Owner::Probe => self.probe_answered(),
+            Owner::Delivery(question) => self.question_answered(question, result),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytestring::ByteString;
 
+use super::delivery::Question;
 use super::io::{CallId, UploadId};
 use super::joins::Join;
 use super::outbox::Place;
@@ -21,6 +22,8 @@ pub(super) enum Owner<P> {
     Rejoin(Join<P>),
     /// The round-trip time is measured.
     Probe,
+    /// Something is missing of what the server sent.
+    Delivery(Question),
 }
 
 /// A call in flight.
@@ -119,6 +122,18 @@ impl<P> Calls<P> {
         self.queued += usize::from(pending.queued);
         self.pending.insert(wire_id, pending);
         to_text(wire_id)
+    }
+
+    /// Forgets the questions of delivery.
+    pub(super) fn take_questions(&mut self) -> Vec<Question> {
+        let is_question = |pending: &Pending<P>| matches!(pending.owner, Owner::Delivery(_));
+        let ids: Vec<u64> =
+            self.pending.iter().filter(|(_, pending)| is_question(pending)).map(|(id, _)| *id).collect();
+        let taken = ids.into_iter().filter_map(|id| match self.remove(id)?.owner {
+            Owner::Delivery(question) => Some(question),
+            _ => None,
+        });
+        taken.collect()
     }
 
     /// The id on the wire of an upload that still runs.

@@ -2,9 +2,11 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 
+use super::delivery::DeliveryConfig;
 use super::joins::JoinRule;
 use super::outbox::OutboxConfig;
 use super::retry::RetryPolicy;
+use crate::protocol::delivery::Position;
 use crate::protocol::{Encoding, Transport};
 
 /// How a [`Client`](super::Client) connects and what it holds at most.
@@ -43,6 +45,10 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// What may wait for a connection.
     pub outbox: OutboxConfig,
+    /// What is acknowledged, unpacked, merged, and remembered for that.
+    pub delivery: DeliveryConfig,
+    /// Where an earlier process stood in streams with history, as [`Client::positions`](super::Client::positions) said.
+    pub positions: Vec<Position>,
     /// Whether there is a store for durable calls.
     pub has_store: bool,
     /// Methods that join something for the life of the connection: what was joined is joined again after a new one.
@@ -55,8 +61,11 @@ pub struct Config {
     /// be pinged. None.
     pub ping_method: Option<ByteString>,
     /// Names the calls of this client to servers that recognise repetitions: 1 to 64 of the characters `A-Z`, `a-z`,
-    /// `0-9`, `-` and `_`, never used by another client. Calls are not named without.
+    /// `0-9`, `-` and `_`, never used by another client or process. Calls are not named without.
     pub client_id: Option<String>,
+    /// Names this client to servers that keep messages for it until it comes back: a secret of it, likewise. That of the
+    /// store goes first, and without either it is [`client_id`](Self::client_id). Unlike that it may outlive the process.
+    pub session_id: Option<String>,
     /// Tell the server, in the query, that this client reads the headers and fields of Hubwire servers.
     pub announce: bool,
     /// How many redirects of the negotiation are followed. 100.
@@ -85,12 +94,15 @@ impl Config {
             token_refresh: false,
             retry: RetryPolicy::default(),
             outbox: OutboxConfig::default(),
+            delivery: DeliveryConfig::default(),
+            positions: Vec::new(),
             has_store: false,
             joins: Vec::new(),
             call_timeout: None,
             can_probe: false,
             ping_method: None,
             client_id: None,
+            session_id: None,
             announce: true,
             max_redirects: 100,
             max_pending_calls: 65_536,

@@ -33,6 +33,8 @@ use crate::protocol::{
 };
 use crate::{Error, ErrorKind, Time};
 
+/// The text of official servers whose patience for the handshake has ended.
+const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
 /// the second connection in a row that lasted shorter, half of the delay that doubles from one second is certain.
 const LASTING: Duration = Duration::from_secs(5);
@@ -113,6 +115,8 @@ pub(super) struct Established {
     pub(super) id: String,
     /// The public one.
     public_id: Option<String>,
+    /// What the server can besides SignalR.
+    pub(super) features: Vec<Feature>,
     /// What the server remembers of named calls, if it does.
     pub(super) memory: Option<Memory>,
 }
@@ -496,6 +500,7 @@ impl<P: OpaquePayload> Client<P> {
             inherent_keep_alive: transport == Transport::LongPolling,
             is_websocket: transport == Transport::WebSockets,
             public_id: self.established.public_id.take(),
+            features: Vec::new(),
             memory: None,
             url: url.clone(),
             redirect_token: attempt.token.clone().filter(|_| attempt.redirect_token),
@@ -607,14 +612,19 @@ impl<P: OpaquePayload> Client<P> {
                 let previous_connection_id =
                     std::mem::replace(&mut self.established.public_id, connection_id.clone());
                 let cause = Cause::Established { connection_id, previous_connection_id };
-                self.established.memory = self.memory(negotiated.extensions);
+                let extensions = negotiated.extensions.filter(|_| self.config.announce);
+                self.established.features =
+                    extensions.as_ref().map(|extensions| extensions.features.clone()).unwrap_or_default();
+                self.established.memory = self.memory(extensions);
                 self.change_state(ConnectionState::Connected, cause);
                 self.end_forgotten();
                 self.rejoin();
             }
             Ok(HandshakeResponse { error: Some(text) }) => {
+                // What servers say to a client that was too slow: the next time it may be faster.
+                let fault = if text == TOO_SLOW { Fault::Passing } else { Fault::Final };
                 let text = format!("Server returned handshake error: {text}");
-                self.attempt_failed(Error::new(ErrorKind::Refused, text), Fault::Final, None);
+                self.attempt_failed(Error::new(ErrorKind::Refused, text), fault, None);
             }
             Err(error) => {
                 let error = Error::from(error).in_context("Error parsing handshake response: ");
@@ -625,7 +635,7 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The name under which the server keeps messages for this client: that of the store outlives the process.
     fn session_id(&self) -> Option<&str> {
-        let own = self.config.client_id.as_deref();
+        let own = self.config.session_id.as_deref().or(self.config.client_id.as_deref());
         Some(&*self.store_id).filter(|id| !id.is_empty()).or(own).filter(|id| is_client_id(id))
     }
 
@@ -711,6 +721,8 @@ impl<P: OpaquePayload> Client<P> {
     pub(super) fn handle_timer(&mut self, timer: Timer) {
         let text = match timer {
             Timer::KeepAlive => return self.send(HubMessage::Ping),
+            Timer::Confirm => return self.send_acks(),
+            Timer::Question => return self.questions_timed_out(),
             Timer::Acknowledge => {
                 if let Some(message) = self.stateful.as_mut().and_then(Stateful::acknowledgement) {
                     self.send(message);
@@ -815,6 +827,7 @@ impl<P: OpaquePayload> Client<P> {
         self.stateful = None;
         self.refreshing = None;
         self.replies.clear();
+        self.lose_deliveries();
         self.monitor.lost();
     }
 

@@ -3,6 +3,7 @@
 use bytestring::ByteString;
 
 use super::call::CallRequest;
+use super::delivery::GapSource;
 use super::outbox::OutboxProgress;
 use super::quality::Quality;
 use super::retry::RetryContext;
@@ -37,6 +38,22 @@ pub struct UploadId(pub u64);
 /// Names a call of the server that waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReplyId(pub(super) u64);
+
+/// Names a message of the server that the application has and the server wants to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub(super) u64);
+
+impl DeliveryId {
+    /// The number, for languages that cannot hold the type.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The id of that number; one that is unknown does no harm.
+    pub const fn from_raw(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 impl ReplyId {
     /// The number, for languages that cannot hold the type.
@@ -121,6 +138,12 @@ pub enum Command<P> {
     },
     /// Take back a call. Ends it as cancelled at once and tells the server. Ignored when the call has ended.
     Cancel(CallId),
+    /// All handlers of a message have ended, or one has failed, with the reason. Ignored when that was said before.
+    Handled(DeliveryId, Result<(), String>),
+    /// Acknowledge the message with that id ([`AckMode::Manual`](super::AckMode::Manual)).
+    Acknowledge(String),
+    /// The message with that id could not be handled, and why.
+    Nack(String, String),
     /// Answer a call of the server. Ignored when nobody waits any more.
     Reply(ReplyId, Reply<P>),
 }
@@ -291,6 +314,16 @@ pub enum Event<P> {
         arguments: P,
         /// Where the server waits for an answer: give one with [`Command::Reply`], exactly once.
         reply: Option<ReplyId>,
+        /// Where the server wants to hear whether it was handled: answer with [`Command::Handled`], exactly once, after
+        /// every handler has ended.
+        delivery: Option<DeliveryId>,
+    },
+    /// Messages were lost that cannot be had any more. Comes before the next message of the same source.
+    Gap {
+        /// Where.
+        source: GapSource,
+        /// Why; of the kind [`Gap`](crate::ErrorKind::Gap).
+        error: Error,
     },
     /// The server no longer waits for that answer.
     InvocationCancelled(ReplyId),

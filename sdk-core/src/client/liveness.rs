@@ -27,6 +27,11 @@ impl Hints {
     pub(super) const fn discourage(&self) -> bool {
         self.offline || self.background
     }
+
+    /// Timers may be late.
+    pub(super) const fn is_background(&self) -> bool {
+        self.background
+    }
 }
 
 impl<P: OpaquePayload> Client<P> {

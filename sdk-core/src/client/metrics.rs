@@ -23,6 +23,16 @@ pub struct Metrics {
     pub duplicates_dropped: u64,
     /// Times that messages were lost for good.
     pub gaps: u64,
+    /// Messages of the server that were acknowledged, repetitions included.
+    pub acknowledged: u64,
+    /// Messages of the server that were refused because a handler failed, or there was none.
+    pub nacked: u64,
+    /// Members of batches that were no messages.
+    pub malformed: u64,
+    /// Times that the server was asked for what was missing in streams.
+    pub recoveries: u64,
+    /// Times that the server was asked for an object as a whole.
+    pub snapshots: u64,
     /// How long the last connection took, from its first step to the handshake, without the waiting between attempts.
     pub connect_latency: Option<Duration>,
     /// What waits in the outbox.

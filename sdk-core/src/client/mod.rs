@@ -87,6 +87,7 @@ mod calling;
 mod calls;
 mod config;
 mod connection;
+mod delivery;
 mod io;
 mod joins;
 mod liveness;
@@ -95,6 +96,7 @@ mod outbox;
 mod pool;
 mod quality;
 mod random;
+mod recent;
 mod refresh;
 mod replies;
 mod retry;
@@ -110,9 +112,10 @@ use std::time::Duration;
 
 pub use call::{CallOptions, CallRequest};
 pub use config::Config;
+pub use delivery::{AckMode, DeliveryConfig, GapSource};
 pub use io::{
-    BatchId, CallId, Command, Event, Hint, HttpRequest, Input, LinkId, LinkRequest, Output, Reply, ReplyId,
-    RequestFailure, RequestId, UploadId,
+    BatchId, CallId, Command, DeliveryId, Event, Hint, HttpRequest, Input, LinkId, LinkRequest, Output,
+    Reply, ReplyId, RequestFailure, RequestId, UploadId,
 };
 pub use joins::JoinRule;
 pub use metrics::Metrics;
@@ -130,6 +133,7 @@ use crate::{Error, ErrorKind, Time};
 use calling::Deadlines;
 use calls::Calls;
 use connection::{Established, Fault, Phase, Retrying};
+use delivery::Inbox;
 use joins::Joins;
 use liveness::Hints;
 use outbox::Outbox;
@@ -165,6 +169,7 @@ pub struct Client<P> {
     deadlines: Deadlines,
     outbox: Outbox<P>,
     joins: Joins<P>,
+    inbox: Inbox<P>,
     /// What may have made the server end the connection is made again one at a time.
     isolating: bool,
     /// The name of the store.
@@ -191,6 +196,7 @@ impl<P: OpaquePayload> Client<P> {
     /// same moments.
     pub fn new(config: Config, seed: u64) -> Self {
         Self {
+            inbox: Inbox::new(&config.delivery, &config.positions),
             config,
             phase: Phase::Disconnected,
             established: Established::default(),
@@ -330,6 +336,9 @@ impl<P: OpaquePayload> Client<P> {
                 }
             }
             Command::Cancel(call) => self.cancel(call),
+            Command::Handled(delivery, result) => self.handled(delivery, result),
+            Command::Acknowledge(id) => self.handled_by_id(&id, Ok(())),
+            Command::Nack(id, reason) => self.handled_by_id(&id, Err(reason)),
             Command::Reply(reply, answer) => {
                 if let Some(completion) = self.replies.answer(reply, answer) {
                     self.send(HubMessage::Completion(completion));
@@ -372,7 +381,7 @@ impl<P: OpaquePayload> Client<P> {
     fn handle_message(&mut self, message: HubMessage<P>) {
         match message {
             HubMessage::Invocation(Invocation { invocation_id: None, call }) => {
-                self.event(Event::Invocation { target: call.target, arguments: call.arguments, reply: None });
+                self.receive(call, None);
             }
             HubMessage::Invocation(Invocation { invocation_id: Some(id), call }) => {
                 if self.replies.len() >= self.config.max_pending_replies {
@@ -380,7 +389,7 @@ impl<P: OpaquePayload> Client<P> {
                     self.send(HubMessage::Completion(Completion::new(id, outcome)));
                 } else {
                     let reply = Some(self.replies.open(id));
-                    self.event(Event::Invocation { target: call.target, arguments: call.arguments, reply });
+                    self.receive(call, reply);
                 }
             }
             // Clients have no streaming methods, but the caller must not wait for ever.

@@ -23,6 +23,10 @@ pub(super) enum Timer {
     Retry,
     /// The answer to a question whether the peer is still there.
     Liveness,
+    /// The time to acknowledge messages of the server.
+    Confirm,
+    /// The answer to a question that the client asks by itself.
+    Question,
     /// The first call to be late, or not worth sending any more.
     Deadline,
     /// The time to write again what the store could not forget.
@@ -30,7 +34,7 @@ pub(super) enum Timer {
 }
 
 /// What does not end with a connection is at the end.
-const KINDS: [Timer; 12] = [
+const KINDS: [Timer; 14] = [
     Timer::Request,
     Timer::Open,
     Timer::Handshake,
@@ -41,6 +45,8 @@ const KINDS: [Timer; 12] = [
     Timer::Refresh,
     Timer::Retry,
     Timer::Liveness,
+    Timer::Confirm,
+    Timer::Question,
     Timer::Deadline,
     Timer::Store,
 ];

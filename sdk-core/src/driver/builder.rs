@@ -11,7 +11,8 @@ use super::connection::HubConnection;
 use super::random;
 use super::store::OutboxStore;
 use super::tokio::{Connector, Options, TcpConnector};
-use crate::client::{Config, JoinRule, OutboxConfig, RetryContext, RetryPolicy};
+use crate::client::{AckMode, Config, DeliveryConfig, JoinRule, OutboxConfig, RetryContext, RetryPolicy};
+use crate::protocol::delivery::{Position, is_client_id};
 use crate::protocol::{Encoding, Transport};
 use crate::{Error, ErrorKind};
 
@@ -161,6 +162,34 @@ impl HubConnectionBuilder {
         self
     }
 
+    /// Which messages of the server are acknowledged and by whom, and what is remembered for that.
+    pub fn delivery(mut self, delivery: DeliveryConfig) -> Self {
+        self.config.delivery = delivery;
+        self
+    }
+
+    /// Who acknowledges the messages of one method, whatever the server says of itself.
+    pub fn ack_mode(mut self, target: &str, mode: AckMode) -> Self {
+        self.config.delivery.targets.retain(|(name, _)| !name.eq_ignore_ascii_case(target));
+        self.config.delivery.targets.push((target.into(), mode));
+        self
+    }
+
+    /// Where an earlier process stood in streams with history; what came since then is asked for as soon as the server
+    /// says that the connection is subscribed.
+    pub fn positions(mut self, positions: Vec<Position>) -> Self {
+        self.config.positions = positions;
+        self
+    }
+
+    /// Names this client to servers that keep messages for it until it comes back; random unless set, and that of an outbox
+    /// store goes first. A name that outlives the process gets what the process before was sent and did not acknowledge. It
+    /// is a secret, and must not be used by two at a time. 1 to 64 of the characters `A-Z`, `a-z`, `0-9`, `-` and `_`.
+    pub fn session_id(mut self, id: &str) -> Self {
+        self.config.session_id = Some(id.to_owned());
+        self
+    }
+
     /// The longest time from making a call to its end, the time in the queue included; none unless set. Streams have
     /// none.
     pub const fn call_timeout(mut self, timeout: Duration) -> Self {
@@ -280,6 +309,11 @@ impl HubConnectionBuilder {
             None => Arc::new(TcpConnector::new()?),
         };
         let mut config = self.config;
+        if let Some(id) = config.session_id.as_deref().filter(|id| !is_client_id(id)) {
+            return Err(misuse(format!(
+                "'{id}' is no session id: it must have 1 to 64 of A-Z, a-z, 0-9, - and _"
+            )));
+        }
         config.client_id = Some(random::client_id(random::number(), random::number()));
         if config.skip_negotiation {
             if !config.transports.contains(&Transport::WebSockets) {

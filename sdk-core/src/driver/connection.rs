@@ -21,6 +21,7 @@ use crate::client::{
     CallId, Cause, Config, ConnectionState, Hint, Metrics, OutboxProgress, Quality, UploadId,
 };
 use crate::protocol::Encoding;
+use crate::protocol::delivery::Position;
 use crate::{Error, ErrorKind};
 
 /// A connection to a hub.
@@ -186,6 +187,41 @@ impl HubConnection {
         handler: impl AsyncHandler<Args, Output = ()>,
     ) -> Subscription {
         self.shared.handlers.add(target, Entry::plain_async(handler))
+    }
+
+    /// As [`on_async`](Self::on_async), for a handler that may fail. A message that the server wants to have acknowledged
+    /// is refused then, with the text of the error, and may come again.
+    pub fn on_fallible<Args, E>(
+        &self,
+        target: &str,
+        handler: impl AsyncHandler<Args, Output = Result<(), E>>,
+    ) -> Subscription
+    where
+        E: fmt::Display + 'static,
+    {
+        self.shared.handlers.add(target, Entry::fallible(handler))
+    }
+
+    /// Acknowledges the message with that id; for methods with [`AckMode::Manual`](crate::client::AckMode::Manual).
+    pub fn acknowledge(&self, message_id: &str) {
+        self.control(Control::Acknowledge(message_id.to_owned()));
+    }
+
+    /// Refuses the message with that id, so that it may come again; for methods with
+    /// [`AckMode::Manual`](crate::client::AckMode::Manual).
+    pub fn nack(&self, message_id: &str, reason: &str) {
+        self.control(Control::Nack(message_id.to_owned(), reason.to_owned()));
+    }
+
+    /// Where the connection stands in the streams with history that it follows: what the handlers were given so far, or
+    /// will be given next. For [`HubConnectionBuilder::positions`] of a later process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] when the runtime was shut down.
+    pub async fn positions(&self) -> Result<Vec<Position>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.control(Control::Positions(reply));
+        answer.await.map_err(|_| driver_gone())
     }
 
     /// Answers calls of the server that want a result. At most one such handler per method. Runs beside the other

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::Error;
-use crate::client::{OutboxProgress, Quality};
+use crate::client::{GapSource, OutboxProgress, Quality};
 
 /// Something that happened on a connection besides messages and changes of its state.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,13 @@ pub enum ConnectionEvent {
         /// The method that was called.
         target: String,
         /// Why.
+        error: Error,
+    },
+    /// Messages of the server were lost that cannot be had any more. Comes before the next message of the same source.
+    Gap {
+        /// Where.
+        source: GapSource,
+        /// Why; of the kind [`Gap`](crate::ErrorKind::Gap).
         error: Error,
     },
     /// The grade of the connection's quality has changed.

@@ -38,7 +38,7 @@ pub trait AsyncHandler<Args>: Send + Sync + 'static {
     fn call(&self, arguments: &Payload) -> Result<BoxFuture<'static, Self::Output>, PayloadError>;
 }
 
-type Run = dyn Fn(&Payload) -> Result<BoxFuture<'static, ()>, PayloadError> + Send + Sync;
+type Run = dyn Fn(&Payload) -> Result<BoxFuture<'static, Result<(), String>>, PayloadError> + Send + Sync;
 type RunForResult =
     dyn Fn(&Payload) -> Result<BoxFuture<'static, Result<Payload, String>>, PayloadError> + Send + Sync;
 
@@ -55,12 +55,22 @@ impl Entry {
     pub(super) fn plain<Args>(handler: impl Handler<Args>) -> Self {
         Self::Plain(Arc::new(move |arguments| {
             handler.call(arguments)?;
-            Ok(std::future::ready(()).boxed())
+            Ok(std::future::ready(Ok(())).boxed())
         }))
     }
 
     pub(super) fn plain_async<Args>(handler: impl AsyncHandler<Args, Output = ()>) -> Self {
-        Self::Plain(Arc::new(move |arguments| handler.call(arguments)))
+        Self::Plain(Arc::new(move |arguments| Ok(handler.call(arguments)?.map(Ok).boxed())))
+    }
+
+    pub(super) fn fallible<Args, E>(handler: impl AsyncHandler<Args, Output = Result<(), E>>) -> Self
+    where
+        E: fmt::Display + 'static,
+    {
+        Self::Plain(Arc::new(move |arguments| {
+            let text = |result: Result<(), E>| result.map_err(|error| error.to_string());
+            Ok(handler.call(arguments)?.map(text).boxed())
+        }))
     }
 
     pub(super) fn result<Args, T, E>(handler: impl AsyncHandler<Args, Output = Result<T, E>>) -> Self

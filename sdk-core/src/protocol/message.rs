@@ -4,6 +4,35 @@ use bytestring::ByteString;
 
 use super::Encoding;
 
+/// For payloads that are numbers.
+macro_rules! nothing_to_read {
+    () => {
+        fn from_arguments(_: Encoding, _: &[Argument<'_>]) -> Self {
+            0
+        }
+
+        fn texts(&self) -> Option<Vec<ByteString>> {
+            None
+        }
+
+        fn message_id(&self) -> Option<ByteString> {
+            None
+        }
+
+        fn members(&self) -> Option<Vec<Member<Self>>> {
+            None
+        }
+
+        fn delta(&self, _: &[ByteString]) -> Option<Delta> {
+            None
+        }
+
+        fn apply(&self, _: Option<&Self>, _: bool) -> Option<Self> {
+            None
+        }
+    };
+}
+
 /// What the state machines must know of a payload, which they otherwise only move.
 pub trait OpaquePayload: Clone {
     /// How many bytes it takes on the wire, as far as is known; for limits.
@@ -14,9 +43,74 @@ pub trait OpaquePayload: Clone {
 
     /// An empty argument list.
     fn no_arguments(encoding: Encoding) -> Self;
+
+    /// An argument list of texts: what the client itself calls methods with.
+    fn from_arguments(encoding: Encoding, arguments: &[Argument<'_>]) -> Self;
+
+    /// The texts, if the value is a list of texts.
+    fn texts(&self) -> Option<Vec<ByteString>>;
+
+    /// The text `messageId` of the first argument, if that is an object with one of 1 to
+    /// [`MAX_MESSAGE_ID`](super::delivery::MAX_MESSAGE_ID) bytes.
+    fn message_id(&self) -> Option<ByteString>;
+
+    /// The members, if the argument list is a batch: one object with the text `batchId` and the list `messages`.
+    fn members(&self) -> Option<Vec<Member<Self>>>;
+
+    /// What a change belongs to, if the argument list is one object with one of these fields, the first that is there.
+    fn delta(&self, keys: &[ByteString]) -> Option<Delta>;
+
+    /// The object in this argument list merged into that of another one (RFC 7396), without the fields that are about the
+    /// change. Fields that are null are removed, or left alone. `None` if there are no such objects.
+    fn apply(&self, base: Option<&Self>, null_removes: bool) -> Option<Self>;
 }
 
-/// A payload that is a bare number, for tests and simulations.
+/// An argument of a call that the client itself makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A list of texts.
+    Texts(&'a [ByteString]),
+}
+
+/// A member of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member<P> {
+    /// Its argument list; `None` if it is none.
+    pub arguments: Option<P>,
+    /// Its id, as far as it has one.
+    pub message_id: Option<ByteString>,
+}
+
+/// What a change belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// Names the object among those of its method.
+    pub key: ByteString,
+    /// Its place among the changes of that object.
+    pub order: DeltaOrder,
+}
+
+/// The place of a change among those of its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeltaOrder {
+    /// The peer does not count: what is null has not changed.
+    Unordered,
+    /// The whole object, with that sequence number.
+    Full(u64),
+    /// A change of the object as it was.
+    Next {
+        /// The sequence number before.
+        base: u64,
+        /// The sequence number now; it is higher.
+        sequence: u64,
+    },
+    /// The numbers are not numbers, or contradict each other.
+    Malformed,
+}
+
+/// A payload that is a bare number, for tests and simulations. It is neither a list, nor a batch, nor a change.
 impl OpaquePayload for u32 {
     fn byte_len(&self) -> usize {
         size_of::<Self>()
@@ -29,6 +123,8 @@ impl OpaquePayload for u32 {
     fn no_arguments(_: Encoding) -> Self {
         0
     }
+
+    nothing_to_read!();
 }
 
 /// As for `u32`.
@@ -44,6 +140,8 @@ impl OpaquePayload for u8 {
     fn no_arguments(_: Encoding) -> Self {
         0
     }
+
+    nothing_to_read!();
 }
 
 /// One message of the hub protocol, with a payload that this crate moves and never reads.

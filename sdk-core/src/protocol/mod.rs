@@ -16,6 +16,8 @@ mod negotiate;
 pub mod reliable;
 
 #[cfg(feature = "codec")]
+mod envelope;
+#[cfg(feature = "codec")]
 pub mod frame;
 #[cfg(feature = "codec")]
 pub mod json;
@@ -29,8 +31,8 @@ pub use error::ProtocolError;
 pub use handshake::HandshakeRequestError;
 pub use handshake::{HandshakeRequest, HandshakeResponse};
 pub use message::{
-    Call, CancelInvocation, Close, Completion, Headers, HubMessage, Invocation, OpaquePayload, Outcome,
-    StreamInvocation, StreamItem,
+    Argument, Call, CancelInvocation, Close, Completion, Delta, DeltaOrder, Headers, HubMessage, Invocation,
+    Member, OpaquePayload, Outcome, StreamInvocation, StreamItem,
 };
 pub use negotiate::{
     AvailableTransport, Extensions, Feature, NegotiateResponse, Negotiated, Redirect, TransferFormat,

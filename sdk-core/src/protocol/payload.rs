@@ -4,7 +4,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Encoding, OpaquePayload, json, msgpack};
+use bytestring::ByteString;
+
+use super::message::{Argument, Delta, Member};
+use super::{Encoding, OpaquePayload, envelope, json, msgpack};
 
 /// One value, or the whole argument list of a call, as the bytes that travel.
 ///
@@ -92,7 +95,7 @@ impl Payload {
     }
 
     /// For the codecs, which cut values out of a frame they have walked.
-    pub(super) const fn from_frame(encoding: Encoding, bytes: Bytes) -> Self {
+    pub(in crate::protocol) const fn from_frame(encoding: Encoding, bytes: Bytes) -> Self {
         Self { encoding, bytes }
     }
 
@@ -169,6 +172,30 @@ impl OpaquePayload for Payload {
 
     fn no_arguments(encoding: Encoding) -> Self {
         Self::no_arguments(encoding)
+    }
+
+    fn from_arguments(encoding: Encoding, arguments: &[Argument<'_>]) -> Self {
+        envelope::from_arguments(encoding, arguments)
+    }
+
+    fn texts(&self) -> Option<Vec<ByteString>> {
+        self.text_list()
+    }
+
+    fn message_id(&self) -> Option<ByteString> {
+        self.message_id()
+    }
+
+    fn members(&self) -> Option<Vec<Member<Self>>> {
+        self.batch_members()
+    }
+
+    fn delta(&self, keys: &[ByteString]) -> Option<Delta> {
+        self.delta_head(keys)
+    }
+
+    fn apply(&self, base: Option<&Self>, null_removes: bool) -> Option<Self> {
+        self.merged(base, null_removes)
     }
 }
 

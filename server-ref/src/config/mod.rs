@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub(crate) use duration::deserialize as duration;
 pub use duration::parse_duration;
 pub(crate) use settings::Settings;
-pub use signalr::{BatchingConfig, SignalrConfig};
+pub use signalr::{AcknowledgmentConfig, BatchingConfig, MessageQueueConfig, SignalRConfig};
 
 /// Everything that can be configured. Unknown keys are refused.
 ///
@@ -41,11 +41,13 @@ pub struct Config {
     pub limits: Limits,
     /// Cross-origin requests.
     pub cors: CorsConfig,
-    /// What has its names from another system. In a file and in the environment the names of that system are
-    /// understood, too: `[SignalR.Batching]` with `WindowMs`, and `SignalR__Batching__WindowMs`.
-    pub signalr: SignalrConfig,
     /// The chat hub.
     pub chat: crate::hubs::ChatConfig,
+    /// Messages that clients acknowledge, and batches. In a file and in the environment the names of another system are
+    /// understood, too: `[SignalR.Batching]` with `WindowMs`, and `SignalR__Batching__WindowMs`.
+    pub signalr: SignalRConfig,
+    /// What survives the end of the server.
+    pub store: StoreConfig,
 }
 
 impl Default for Config {
@@ -59,8 +61,9 @@ impl Default for Config {
             times: Times::default(),
             limits: Limits::default(),
             cors: CorsConfig::default(),
-            signalr: SignalrConfig::default(),
             chat: crate::hubs::ChatConfig::default(),
+            signalr: SignalRConfig::default(),
+            store: StoreConfig::default(),
         }
     }
 }
@@ -281,24 +284,42 @@ pub struct CorsConfig {
     pub origins: Vec<String>,
 }
 
+/// Where the server keeps what survives its end.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// A file, which is made if it is not there; one server at a time has it. Without one, messages that are not
+    /// acknowledged are lost when the server ends.
+    pub path: Option<PathBuf>,
+}
+
 impl Config {
     /// Reads the file, if there is one, and then the environment, which wins.
     ///
     /// # Errors
     /// What is wrong, with the name of the key. Nothing is checked beyond types yet; see [`validate`](Self::validate).
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let texts = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::load_from(file, environment(texts))
+        let environment = config::Environment::with_prefix("HUBWIRE").prefix_separator("_").separator("__");
+        let variables = std::env::vars_os();
+        let texts =
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::load_from(file, environment, texts)
     }
 
-    fn load_from(file: Option<&Path>, environment: config::Environment) -> Result<Self, ConfigError> {
+    fn load_from(
+        file: Option<&Path>,
+        environment: config::Environment,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let mut builder = config::Config::builder();
         if let Some(file) = file {
             let file = config::File::from(file).format(config::FileFormat::Toml);
-            builder = builder.add_source(signalr::Spelled(file));
+            builder = builder.add_source(signalr::OwnNames(file));
         }
-        let read = builder.add_source(environment).build().and_then(config::Config::try_deserialize::<Self>);
+        let builder = builder
+            .add_source(signalr::OwnNames(signalr::environment(variables)))
+            .add_source(signalr::OwnNames(environment));
+        let read = builder.build().and_then(config::Config::try_deserialize::<Self>);
         read.map_err(ConfigError::from)
     }
 
@@ -383,13 +404,6 @@ impl Config {
         self.signalr.validate()?;
         self.chat.validate()
     }
-}
-
-/// The variables that count, in either spelling.
-fn environment(variables: impl Iterator<Item = (String, String)>) -> config::Environment {
-    let variables = variables.map(|(name, value)| (signalr::variable(&name).unwrap_or(name), value));
-    let prefixed = config::Environment::with_prefix("HUBWIRE").prefix_separator("_").separator("__");
-    prefixed.source(Some(variables.collect()))
 }
 
 /// What is wrong with the configuration.

@@ -1,19 +1,80 @@
-//! Settings whose names are those of another system, and how they are spelled there.
+//! Settings under the names that other servers with acknowledgements have for them.
 
 use std::time::Duration;
 
-use config::{Map, Source, Value, ValueKind};
+use config::{ConfigError as ReadError, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
 use super::ConfigError;
 use crate::delivery::batcher::Batching;
+use crate::delivery::pending::DeliveryConfig;
 
-/// Settings with the names of another system.
+/// How messages are delivered that clients acknowledge, for hubs that do not say it themselves.
+///
+/// Names can be written as here, or as `SignalR:Acknowledgment:MessageTimeoutSeconds`: as tables or with colons in a file, as
+/// `SignalR__Acknowledgment__MessageTimeoutSeconds` in the environment, in any case.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct SignalrConfig {
+pub struct SignalRConfig {
+    /// Acknowledgements.
+    pub acknowledgment: AcknowledgmentConfig,
+    /// Retries and the circuit breaker.
+    pub message_queue: MessageQueueConfig,
     /// Batches.
     pub batching: BatchingConfig,
+}
+
+/// How long and how often an acknowledgement is waited for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AcknowledgmentConfig {
+    /// How long one delivery waits for it, in seconds. `timeout_seconds` is the same.
+    #[serde(alias = "timeout_seconds")]
+    pub message_timeout_seconds: u64,
+    /// How often a critical message is delivered again.
+    pub max_retry_attempts: u32,
+    /// How often what is known of ended messages is swept, in minutes. Deadlines do not wait for that.
+    pub cleanup_interval_minutes: u64,
+}
+
+impl Default for AcknowledgmentConfig {
+    fn default() -> Self {
+        Self { message_timeout_seconds: 30, max_retry_attempts: 3, cleanup_interval_minutes: 5 }
+    }
+}
+
+/// When a delivery is tried again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageQueueConfig {
+    /// How long the first retry waits, in seconds; each further one waits twice as long.
+    pub initial_retry_delay_seconds: u64,
+    /// No retry waits longer, in seconds.
+    pub max_retry_delay_seconds: u64,
+    /// How many recipients in a row have to fail for the circuit breaker to open.
+    pub circuit_breaker_failure_threshold: usize,
+    /// How long it stays open, in seconds.
+    pub circuit_breaker_duration_seconds: u64,
+    /// How many changes are given to the store at once.
+    pub processing_batch_size: usize,
+    /// Not a setting: see [`AcknowledgmentConfig::max_retry_attempts`]. Refused, because it would have no effect.
+    pub max_retry_attempts: Option<u32>,
+    /// Not a setting: messages are sent at once. Refused, because it would have no effect.
+    pub processing_interval_ms: Option<u64>,
+}
+
+impl Default for MessageQueueConfig {
+    fn default() -> Self {
+        Self {
+            initial_retry_delay_seconds: 2,
+            max_retry_delay_seconds: 32,
+            circuit_breaker_failure_threshold: 5,
+            circuit_breaker_duration_seconds: 30,
+            processing_batch_size: 100,
+            max_retry_attempts: None,
+            processing_interval_ms: None,
+        }
+    }
 }
 
 /// When the members of a batch leave; see [`Recipients::send_batched`](crate::Recipients::send_batched).
@@ -61,87 +122,156 @@ impl From<&BatchingConfig> for Batching {
     }
 }
 
-impl SignalrConfig {
+impl SignalRConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        let batching = &self.batching;
-        let zero = [
-            ("signalr.batching.window_ms", batching.window_ms == 0),
-            ("signalr.batching.max_batch_size", batching.max_batch_size == 0),
-            ("signalr.batching.max_batch_size_bytes", batching.max_batch_size_bytes == 0),
-            ("signalr.batching.max_pending", batching.max_pending == 0),
-            ("signalr.batching.max_pending_bytes", batching.max_pending_bytes == 0),
+        let (acknowledgment, queue, batching) = (&self.acknowledgment, &self.message_queue, &self.batching);
+        if queue.max_retry_attempts.is_some() {
+            return Err(ConfigError::new(
+                "signalr.message_queue.max_retry_attempts",
+                "has no effect, because there is one count of attempts: set \
+                 signalr.acknowledgment.max_retry_attempts",
+            ));
+        }
+        if queue.processing_interval_ms.is_some() {
+            return Err(ConfigError::new(
+                "signalr.message_queue.processing_interval_ms",
+                "has no effect, because messages do not wait for an interval: remove it",
+            ));
+        }
+        let positive = [
+            ("signalr.acknowledgment.message_timeout_seconds", acknowledgment.message_timeout_seconds),
+            ("signalr.acknowledgment.cleanup_interval_minutes", acknowledgment.cleanup_interval_minutes),
+            ("signalr.message_queue.initial_retry_delay_seconds", queue.initial_retry_delay_seconds),
+            (
+                "signalr.message_queue.circuit_breaker_duration_seconds",
+                queue.circuit_breaker_duration_seconds,
+            ),
+            (
+                "signalr.message_queue.circuit_breaker_failure_threshold",
+                queue.circuit_breaker_failure_threshold as u64,
+            ),
+            ("signalr.message_queue.processing_batch_size", queue.processing_batch_size as u64),
+            ("signalr.batching.window_ms", batching.window_ms),
+            ("signalr.batching.max_batch_size", batching.max_batch_size as u64),
+            ("signalr.batching.max_batch_size_bytes", batching.max_batch_size_bytes as u64),
+            ("signalr.batching.max_pending", batching.max_pending as u64),
+            ("signalr.batching.max_pending_bytes", batching.max_pending_bytes as u64),
         ];
-        match zero.iter().find(|(_, zero)| *zero) {
-            Some((key, _)) => Err(ConfigError::new(*key, "must be more than zero")),
-            None => Ok(()),
+        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::new(*key, "must be more than zero"));
+        }
+        if queue.max_retry_delay_seconds < queue.initial_retry_delay_seconds {
+            return Err(ConfigError::new(
+                "signalr.message_queue.max_retry_delay_seconds",
+                "must not be less than signalr.message_queue.initial_retry_delay_seconds",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The settings of a hub.
+    pub(crate) fn deliveries(&self) -> DeliveryConfig {
+        let (acknowledgment, queue) = (&self.acknowledgment, &self.message_queue);
+        DeliveryConfig {
+            message_timeout: Duration::from_secs(acknowledgment.message_timeout_seconds),
+            max_retry_attempts: acknowledgment.max_retry_attempts,
+            cleanup_interval: Duration::from_secs(acknowledgment.cleanup_interval_minutes.saturating_mul(60)),
+            initial_retry_delay: Duration::from_secs(queue.initial_retry_delay_seconds),
+            max_retry_delay: Duration::from_secs(queue.max_retry_delay_seconds),
+            failure_threshold: queue.circuit_breaker_failure_threshold,
+            open_duration: Duration::from_secs(queue.circuit_breaker_duration_seconds),
+            store_batch: queue.processing_batch_size,
+            ..DeliveryConfig::default()
         }
     }
 }
 
-/// The keys that have a spelling of the other system.
-const KEYS: [(&str, &str); 4] = [
-    ("batching", "window_ms"),
-    ("batching", "max_batch_size"),
-    ("batching", "max_batch_size_bytes"),
-    ("batching", "group_by_method"),
-];
-
-/// A name without case and underscores: both spellings are the same then.
-fn folded(name: &str) -> String {
-    name.chars().filter(|char| *char != '_').flat_map(char::to_lowercase).collect()
-}
-
-/// Our name of an environment variable such as `SignalR__Batching__WindowMs`; `None` for all others.
-pub(super) fn variable(name: &str) -> Option<String> {
-    let name = name.replace(':', "__");
-    let (prefix, rest) =
-        name.split_once("__").filter(|(prefix, _)| prefix.eq_ignore_ascii_case("SignalR"))?;
-    let known = rest.split_once("__").and_then(|(section, key)| {
-        let is = |(own_section, own_key): &&(&str, &str)| {
-            folded(own_section) == folded(section) && folded(own_key) == folded(key)
-        };
-        KEYS.iter().find(is)
-    });
-    let rest = known.map_or_else(|| rest.to_owned(), |(section, key)| format!("{section}__{key}"));
-    // What is not known is refused later, under its own name.
-    Some(format!("HUBWIRE_{prefix}__{rest}").to_uppercase())
-}
-
-/// A source in which the names of the other system become ours.
+/// A source in which the section has its own names, however they are written.
 #[derive(Clone, Debug)]
-pub(super) struct Spelled<S>(pub(super) S);
+pub(super) struct OwnNames<S>(pub(super) S);
 
-impl<S: Source + Clone + Send + Sync + 'static> Source for Spelled<S> {
+impl<S: Source + Clone + Send + Sync + 'static> Source for OwnNames<S> {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
 
-    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
-        let tables = self.0.collect()?;
-        let spell = |(name, value): (String, Value)| match name.eq_ignore_ascii_case("signalr") {
-            true => ("signalr".to_owned(), spelled(value)),
-            false => (name, value),
-        };
-        Ok(tables.into_iter().map(spell).collect())
-    }
-}
-
-/// All names below in lower case with underscores.
-fn spelled(mut value: Value) -> Value {
-    if let ValueKind::Table(table) = value.kind {
-        let table = table.into_iter().map(|(name, value)| (snake_case(&name), spelled(value)));
-        value.kind = ValueKind::Table(table.collect());
-    }
-    value
-}
-
-fn snake_case(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 4);
-    for (index, char) in name.char_indices() {
-        if char.is_ascii_uppercase() && index > 0 {
-            snake.push('_');
+    fn collect(&self) -> Result<Map<String, Value>, ReadError> {
+        let mut all = Map::new();
+        let mut section = Map::new();
+        for (key, value) in self.0.collect()? {
+            // The environment has paths with dots for keys.
+            let mut path = key.split([':', '.']);
+            match path.next().filter(|first| first.eq_ignore_ascii_case("signalr")) {
+                Some(_) => insert(&mut section, &path.collect::<Vec<_>>(), value),
+                None => drop(all.insert(key, value)),
+            }
         }
-        snake.push(char.to_ascii_lowercase());
+        if !section.is_empty() {
+            all.insert("signalr".into(), Value::from(section));
+        }
+        Ok(all)
     }
-    snake
+}
+
+/// Puts a value where its path leads, under the names of this crate.
+fn insert(section: &mut Map<String, Value>, path: &[&str], value: Value) {
+    let Some((first, rest)) = path.split_first() else {
+        match value.kind {
+            ValueKind::Table(table) => {
+                for (key, value) in table {
+                    insert(section, &key.split(':').collect::<Vec<_>>(), value);
+                }
+            }
+            // Refused when it is read: it should have been a table.
+            _ => drop(section.insert("signalr".into(), value)),
+        }
+        return;
+    };
+    let name = own_name(first);
+    if rest.is_empty() && !matches!(value.kind, ValueKind::Table(_)) {
+        section.insert(name, value);
+        return;
+    }
+    let inner = section.entry(name).or_insert_with(|| Value::from(Map::<String, Value>::new()));
+    if !matches!(inner.kind, ValueKind::Table(_)) {
+        inner.kind = ValueKind::Table(Map::new());
+    }
+    if let ValueKind::Table(table) = &mut inner.kind {
+        insert(table, rest, value);
+    }
+}
+
+/// What a name of others is here; one that nobody knows stays as it is, to be refused.
+fn own_name(name: &str) -> String {
+    const NAMES: [&str; 19] = [
+        "acknowledgment",
+        "message_queue",
+        "message_timeout_seconds",
+        "timeout_seconds",
+        "max_retry_attempts",
+        "cleanup_interval_minutes",
+        "initial_retry_delay_seconds",
+        "max_retry_delay_seconds",
+        "circuit_breaker_failure_threshold",
+        "circuit_breaker_duration_seconds",
+        "processing_batch_size",
+        "processing_interval_ms",
+        "batching",
+        "window_ms",
+        "max_batch_size",
+        "max_batch_size_bytes",
+        "group_by_method",
+        "max_pending",
+        "max_pending_bytes",
+    ];
+    let squashed = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    let own = NAMES.iter().find(|own| squashed(own) == squashed(name));
+    own.map_or_else(|| name.to_owned(), |own| (*own).to_owned())
+}
+
+/// The variables of the environment that have the section's name and no prefix of ours.
+pub(super) fn environment(variables: impl Iterator<Item = (String, String)>) -> config::Environment {
+    let is_ours = |name: &str| name.to_ascii_lowercase().replace(':', "__").starts_with("signalr__");
+    let ours = variables.filter(|(name, _)| is_ours(name)).collect();
+    config::Environment::default().separator("__").source(Some(ours))
 }

@@ -1,12 +1,21 @@
+use std::collections::HashMap;
+
 use super::*;
+use crate::delivery::pending::DeliveryConfig;
 
 fn environment(pairs: &[(&str, &str)]) -> config::Environment {
-    super::environment(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())))
+    let map: HashMap<String, String> =
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    config::Environment::with_prefix("HUBWIRE").prefix_separator("_").separator("__").source(Some(map))
 }
 
 fn read(toml: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let file = config::File::from_str(toml, config::FileFormat::Toml);
-    let builder = config::Config::builder().add_source(signalr::Spelled(file)).add_source(environment(pairs));
+    let variables = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    let builder = config::Config::builder()
+        .add_source(signalr::OwnNames(file))
+        .add_source(signalr::OwnNames(signalr::environment(variables)))
+        .add_source(signalr::OwnNames(environment(pairs)));
     let config = builder.build().and_then(config::Config::try_deserialize::<Config>)?;
     config.validate().map(|()| config)
 }
@@ -79,7 +88,8 @@ fn errors_name_the_key() {
 #[test]
 fn a_missing_file_is_an_error_that_names_it() {
     let error =
-        Config::load_from(Some(Path::new("/nonexistent/hubwire.toml")), environment(&[])).unwrap_err();
+        Config::load_from(Some(Path::new("/nonexistent/hubwire.toml")), environment(&[]), std::iter::empty())
+            .unwrap_err();
     assert!(error.to_string().contains("nonexistent/hubwire.toml"), "{error}");
 }
 
@@ -87,6 +97,58 @@ fn a_missing_file_is_an_error_that_names_it() {
 fn keys_are_not_shown() {
     let config = read("[auth]\nsigning_key = 'a key that nobody may ever see in a log'", &[]).unwrap();
     assert!(!format!("{config:?}").contains("nobody may"));
+}
+
+#[test]
+fn acknowledgements_have_the_names_that_others_give_them() {
+    let own = "[signalr.acknowledgment]\nmessage_timeout_seconds = 7\n[signalr.message_queue]\nprocessing_batch_size = 3";
+    let tables = "[SignalR.Acknowledgment]\nMessageTimeoutSeconds = 7\n[SignalR.MessageQueue]\nProcessingBatchSize = 3";
+    let colons =
+        "'SignalR:Acknowledgment:TimeoutSeconds' = 7\n'SignalR:MessageQueue:ProcessingBatchSize' = 3";
+    for toml in [own, tables, colons] {
+        let deliveries = read(toml, &[]).unwrap().signalr.deliveries();
+        assert_eq!((deliveries.message_timeout.as_secs(), deliveries.store_batch), (7, 3), "{toml}");
+        assert_eq!(deliveries.max_retry_delay.as_secs(), 32);
+    }
+    for name in [
+        "SignalR__Acknowledgment__MessageTimeoutSeconds",
+        "SIGNALR__ACKNOWLEDGMENT__TIMEOUTSECONDS",
+        "HUBWIRE_SIGNALR__ACKNOWLEDGMENT__MESSAGE_TIMEOUT_SECONDS",
+    ] {
+        let deliveries = read("[SignalR.Acknowledgment]\nMaxRetryAttempts = 9", &[(name, "8")])
+            .unwrap()
+            .signalr
+            .deliveries();
+        assert_eq!((deliveries.message_timeout.as_secs(), deliveries.max_retry_attempts), (8, 9), "{name}");
+    }
+    assert_eq!(read("", &[]).unwrap().signalr.deliveries(), DeliveryConfig::default());
+    assert_eq!(read("[store]\npath = 'x'", &[]).unwrap().store.path, Some("x".into()));
+}
+
+#[test]
+fn settings_without_an_effect_are_refused() {
+    for (toml, name) in [
+        ("[signalr.message_queue]\nmax_retry_attempts = 5", "signalr.acknowledgment.max_retry_attempts"),
+        (
+            "[SignalR.MessageQueue]\nProcessingIntervalMs = 100",
+            "signalr.message_queue.processing_interval_ms",
+        ),
+        ("'SignalR:Acknowledgment:Timeout' = 5", "Timeout"),
+        ("'SignalR:Other:X' = 5", "Other"),
+        ("'SignalR:Acknowledgment' = 5", "signalr.acknowledgment"),
+        ("signalr = 5", "signalr"),
+        (
+            "[signalr.acknowledgment]\nmessage_timeout_seconds = 0",
+            "signalr.acknowledgment.message_timeout_seconds",
+        ),
+        (
+            "[signalr.message_queue]\nmax_retry_delay_seconds = 1",
+            "signalr.message_queue.max_retry_delay_seconds",
+        ),
+    ] {
+        let error = read(toml, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("configuration: ") && error.contains(name), "{toml}: {error}");
+    }
 }
 
 #[test]

@@ -3,13 +3,22 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use hubwire::protocol::delivery::{MAX_LIST, Position, RECOVER, SNAPSHOT};
+use hubwire::protocol::delivery::{
+    ACKNOWLEDGE, ACKNOWLEDGE_MANY, MAX_LIST, MESSAGE_STATUS, NACK, Position, RECOVER, SNAPSHOT,
+};
 use hubwire::protocol::{Outcome, Payload, PayloadError};
 
 use super::{Connection, ConnectionTask};
 use crate::error::HubError;
+use crate::reliable::Reliable;
 use crate::session::{Input, MethodCall};
 use crate::transport::Transport;
+
+/// The methods of acknowledgements.
+pub(crate) const ACKNOWLEDGEMENTS: [&str; 4] = [ACKNOWLEDGE, ACKNOWLEDGE_MANY, NACK, MESSAGE_STATUS];
+
+/// What is kept of a reason, in bytes.
+const MAX_REASON: usize = 1024;
 
 impl<T: Transport> ConnectionTask<T> {
     /// What the call of a method of the server itself comes to; `None` if it is one of the hub.
@@ -19,6 +28,10 @@ impl<T: Transport> ConnectionTask<T> {
         call: &MethodCall<Payload>,
     ) -> Option<Input<Payload>> {
         let outcome = self.builtin(connection, call)?;
+        // Nobody reads what was uploaded with it.
+        for upload in &call.uploads {
+            self.methods.close_upload(*upload);
+        }
         Some(Input::Finished { call: call.key, outcome })
     }
 
@@ -27,6 +40,12 @@ impl<T: Transport> ConnectionTask<T> {
         connection: &Arc<Connection>,
         call: &MethodCall<Payload>,
     ) -> Option<Outcome<Payload>> {
+        if let Some(reliable) = &self.endpoint.reliable
+            && let Some(method) = ACKNOWLEDGEMENTS.iter().find(|name| name.eq_ignore_ascii_case(&call.target))
+        {
+            let outcome = plain(call).and_then(|()| acknowledgement(reliable, connection, method, call));
+            return Some(outcome.unwrap_or_else(|text| Outcome::Error(text.into())));
+        }
         if call.streaming || !self.identity.is_announced() {
             return None;
         }
@@ -94,4 +113,74 @@ fn exactly<const N: usize>(arguments: &Payload) -> Result<[Payload; N], HubError
 
 fn invalid(error: &PayloadError) -> HubError {
     HubError::new(format!("The arguments cannot be read: {error}."))
+}
+
+/// Refuses streams in both directions.
+fn plain(call: &MethodCall<Payload>) -> Result<(), String> {
+    let (target, sent) = (&call.target, call.uploads.len());
+    if call.streaming {
+        return Err(format!(
+            "The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
+        ));
+    }
+    match sent {
+        0 => Ok(()),
+        _ => Err(failed(call, format_args!("Client sent {sent} stream(s), Hub method expects 0."))),
+    }
+}
+
+fn acknowledgement(
+    reliable: &Arc<Reliable>,
+    connection: &Arc<Connection>,
+    method: &str,
+    call: &MethodCall<Payload>,
+) -> Result<Outcome<Payload>, String> {
+    let unreadable =
+        |error: PayloadError| failed(call, format_args!("The arguments cannot be read: {error}."));
+    let mut arguments = call.arguments.arguments().map_err(unreadable)?;
+    let total = arguments.total();
+    let (least, most) = if method == NACK { (1, 2) } else { (1, 1) };
+    if total < least || total > most {
+        return Err(failed(
+            call,
+            format_args!("Invocation provides {total} argument(s) but target expects {most}."),
+        ));
+    }
+    match method {
+        ACKNOWLEDGE => {
+            let id: String = arguments.take().map_err(unreadable)?;
+            reliable.acknowledge(connection, [id.into()]);
+        }
+        ACKNOWLEDGE_MANY => {
+            let ids: Vec<String> = arguments.take().map_err(unreadable)?;
+            if ids.len() > MAX_LIST {
+                let text = format_args!("{} ids are more than the {MAX_LIST} of one call.", ids.len());
+                return Err(failed(call, text));
+            }
+            reliable.acknowledge(connection, ids.into_iter().map(ByteString::from));
+        }
+        NACK => {
+            let id: String = arguments.take().map_err(unreadable)?;
+            let reason: Option<String> = match total {
+                2 => arguments.take().map_err(unreadable)?,
+                _ => None,
+            };
+            let mut reason = reason.unwrap_or_default();
+            reason.truncate(reason.floor_char_boundary(MAX_REASON));
+            reliable.nack(connection, id.into(), reason.into());
+        }
+        _ => {
+            let id: String = arguments.take().map_err(unreadable)?;
+            let status = reliable.status(connection, &id.into()).map(|status| status as u8);
+            let value = Payload::encode(connection.encoding, &status).map_err(unreadable)?;
+            return Ok(Outcome::Value(value));
+        }
+    }
+    Ok(Outcome::Void)
+}
+
+/// The text for a client whose call cannot be done.
+fn failed(call: &MethodCall<Payload>, reason: std::fmt::Arguments<'_>) -> String {
+    let target = &call.target;
+    format!("Failed to invoke '{target}' due to an error on the server. HubException: {reason}")
 }

@@ -1,6 +1,6 @@
 //! The task of one connection: transport ⇄ frames ⇄ [`Session`] ⇄ methods.
 
-mod builtin;
+pub(crate) mod builtin;
 mod link;
 mod methods;
 mod repetitions;
@@ -463,7 +463,7 @@ impl<T: Transport> ConnectionTask<T> {
         }
         let endpoint = self.endpoint.clone();
         if let Some(connection) = &self.connection {
-            endpoint.registry.remove(connection);
+            endpoint.remove(connection);
             connection.tokens.close();
         }
         let settings = &endpoint.settings;
@@ -504,14 +504,14 @@ struct Registration {
 
 impl Registration {
     fn new(endpoint: Arc<Endpoint>, connection: Arc<Connection>) -> Self {
-        endpoint.registry.add(&connection);
+        endpoint.add(&connection);
         Self { endpoint, connection }
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.endpoint.registry.remove(&self.connection);
+        self.endpoint.remove(&self.connection);
         self.connection.tokens.close();
         self.connection.outbox.close();
     }

@@ -9,15 +9,18 @@ pub(crate) use hubwire::protocol::delivery::ID_HEADER as HEADER;
 
 /// Whose call it is, and which. Client ids are secrets of clients without a user: they never reach a log.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key(Arc<str>);
+pub struct Key(Arc<str>);
 
 /// The header is there, but is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InvalidId;
+pub struct InvalidId;
 
 impl Key {
     /// The key of a call with these headers; `None` without the header.
-    pub(crate) fn of(user: Option<&str>, headers: &Headers) -> Result<Option<Self>, InvalidId> {
+    ///
+    /// # Errors
+    /// When the header is no id.
+    pub fn of(user: Option<&str>, headers: &Headers) -> Result<Option<Self>, InvalidId> {
         let Some((_, id)) = headers.iter().find(|(name, _)| name == HEADER) else { return Ok(None) };
         if !is_valid(id) {
             return Err(InvalidId);

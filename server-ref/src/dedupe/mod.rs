@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::Clock;
 use crate::negotiate::random_id;
-pub(crate) use key::{HEADER, InvalidId, Key};
-use table::{Begin, Table};
+pub(crate) use key::HEADER;
+pub use key::{InvalidId, Key};
+pub use table::{Begin, Table};
 
 /// How long and how much a hub remembers of calls that must not run twice.
 ///
@@ -215,7 +216,7 @@ impl Deduper {
                 let Some(deduper) = deduper.upgrade() else { return };
                 let mut inner = deduper.inner.lock();
                 inner.table.purge(deduper.clock.now());
-                if inner.table.len() == 0 {
+                if inner.table.is_empty() {
                     inner.swept = false;
                     return;
                 }

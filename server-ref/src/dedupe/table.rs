@@ -9,7 +9,7 @@ use super::{Dedupe, Key};
 ///
 /// `R` is what others have to know of a call that runs.
 #[derive(Debug)]
-pub(crate) struct Table<P, R> {
+pub struct Table<P, R> {
     limits: Dedupe,
     entries: HashMap<Key, Entry<P, R>>,
     /// The calls that are done, in the order in which they ended; all are remembered equally long.
@@ -34,7 +34,7 @@ const TOO_LARGE: &str = "The result of the call was too large to be remembered."
 
 /// What to do with a call.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Begin<'a, P, R> {
+pub enum Begin<'a, P, R> {
     /// It is new, and counts as running from now on.
     Started,
     /// It runs already.
@@ -46,12 +46,13 @@ pub(crate) enum Begin<'a, P, R> {
 }
 
 impl<P: OpaquePayload, R> Table<P, R> {
-    pub(crate) fn new(limits: Dedupe) -> Self {
+    /// Nothing is known.
+    pub fn new(limits: Dedupe) -> Self {
         Self { limits, entries: HashMap::new(), done: VecDeque::new(), bytes: 0, evicted: 0 }
     }
 
     /// A call came whose turn it is.
-    pub(crate) fn begin(&mut self, now: Time, key: &Key, running: impl FnOnce() -> R) -> Begin<'_, P, R> {
+    pub fn begin(&mut self, now: Time, key: &Key, running: impl FnOnce() -> R) -> Begin<'_, P, R> {
         self.purge(now);
         if self.entries.contains_key(key) {
             return match self.entries.get_mut(key) {
@@ -70,7 +71,7 @@ impl<P: OpaquePayload, R> Table<P, R> {
     }
 
     /// The call ended. Returns what was known of it while it ran.
-    pub(crate) fn finish(&mut self, now: Time, key: &Key, outcome: Outcome<P>) -> Option<R> {
+    pub fn finish(&mut self, now: Time, key: &Key, outcome: Outcome<P>) -> Option<R> {
         self.purge(now);
         let entry = self.entries.get_mut(key).filter(|entry| matches!(entry, Entry::Running(_)))?;
         let (outcome, bytes) = match size(&outcome) {
@@ -89,7 +90,7 @@ impl<P: OpaquePayload, R> Table<P, R> {
     }
 
     /// What is known of a call while it runs.
-    pub(crate) fn running(&self, key: &Key) -> Option<&R> {
+    pub fn running(&self, key: &Key) -> Option<&R> {
         match self.entries.get(key)? {
             Entry::Running(running) => Some(running),
             Entry::Done { .. } => None,
@@ -97,7 +98,7 @@ impl<P: OpaquePayload, R> Table<P, R> {
     }
 
     /// Forgets what is out of its window.
-    pub(crate) fn purge(&mut self, now: Time) {
+    pub fn purge(&mut self, now: Time) {
         while let Some((_, key)) = self.done.pop_front_if(|(expires, _)| *expires <= now) {
             self.forget(&key);
         }
@@ -121,21 +122,28 @@ impl<P: OpaquePayload, R> Table<P, R> {
         }
     }
 
-    /// Running ones included.
-    pub(crate) fn len(&self) -> usize {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many are known, running ones included.
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(crate) fn len_running(&self) -> usize {
+    /// Those that run.
+    pub fn len_running(&self) -> usize {
         self.entries.len() - self.done.len()
     }
 
-    pub(crate) const fn bytes(&self) -> usize {
+    /// Of the results that are remembered.
+    pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// How many were forgotten before the end of their window.
-    pub(crate) const fn evicted(&self) -> u64 {
+    pub const fn evicted(&self) -> u64 {
         self.evicted
     }
 }

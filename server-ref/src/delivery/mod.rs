@@ -3,3 +3,10 @@
 pub mod batcher;
 pub mod delta;
 pub mod history;
+pub mod pending;
+
+pub mod calls {
+    //! Calls that run once, however often they come.
+
+    pub use crate::dedupe::{Begin, InvalidId, Key, Table};
+}

@@ -125,7 +125,7 @@ fn user_destination(user: &str) -> ByteString {
 
 /// All destinations whose messages go to that connection.
 fn destinations(endpoint: &Endpoint, connection: &Connection) -> Vec<ByteString> {
-    let groups = endpoint.registry.groups_of(connection);
+    let groups = endpoint.registry.groups_of(connection.key);
     let principal = connection.identity.principal();
     let user = principal.user_id().map(user_destination);
     groups.iter().map(|group| group_destination(group)).chain(user).collect()

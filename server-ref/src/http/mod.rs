@@ -156,9 +156,14 @@ fn negotiate(shared: &Shared, hub: &HubRoute, principal: &Principal, query: &Que
             if !hub.tokens.prepare(now, token, &id, principal.user_id(), stateful, &shared.settings) {
                 return text(StatusCode::SERVICE_UNAVAILABLE, "Too many negotiated connections.");
             }
-            let extensions = negotiate::announcement(query)
-                .is_some()
-                .then(|| negotiate::extensions(hub.endpoint.deduper.as_deref(), &hub.endpoint.fanout));
+            let extensions = negotiate::announcement(query).is_some().then(|| {
+                let endpoint = &hub.endpoint;
+                negotiate::extensions(
+                    endpoint.deduper.as_deref(),
+                    endpoint.reliable.is_some(),
+                    &endpoint.fanout,
+                )
+            });
             negotiate::accepted(version, id, secret, stateful, principal, options, extensions)
         }
     };

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Shared;
+use crate::delivery::pending::DeliveryStatistics;
 use crate::stats::Event;
 use crate::{DedupeStatistics, HistoryStatistics};
 
@@ -103,6 +104,9 @@ pub struct HubStatistics {
     pub sent: u64,
     /// Calls that must not run twice, if the hub has [`HubOptions::dedupe`](crate::HubOptions::dedupe).
     pub dedupe: Option<DedupeStatistics>,
+    /// Messages that are to be acknowledged, if the hub has
+    /// [`HubOptions::acknowledgements`](crate::HubOptions::acknowledgements).
+    pub reliable: Option<DeliveryStatistics>,
     /// What is kept of streams, if the hub has [`HubOptions::history`](crate::HubOptions::history).
     pub history: Option<HistoryStatistics>,
 }
@@ -124,6 +128,7 @@ impl Shared {
                     received,
                     sent,
                     dedupe: endpoint.deduper.as_ref().map(|deduper| deduper.statistics()),
+                    reliable: endpoint.reliable.as_ref().map(|reliable| reliable.statistics()),
                     history: endpoint.fanout.history_statistics(),
                 }
             })

@@ -83,6 +83,11 @@ impl Hub {
         }
     }
 
+    /// Whether it has a method of that name, which is compared without case.
+    pub(crate) fn has_method(&self, name: &str) -> bool {
+        self.methods.contains_key(&*name.to_lowercase())
+    }
+
     pub(crate) const fn policy(&self) -> Option<&Policy> {
         self.policy.as_ref()
     }

@@ -24,6 +24,17 @@ pub(crate) enum Target {
     Users(Vec<String>),
 }
 
+impl Target {
+    /// Whether it means a group without a name.
+    pub(crate) fn is_nameless(&self) -> bool {
+        match self {
+            Self::Group(group) | Self::GroupExcept(group, _) => group.is_empty(),
+            Self::Groups(groups) => groups.iter().any(String::is_empty),
+            _ => false,
+        }
+    }
+}
+
 type Members = HashMap<u64, Arc<Connection>>;
 
 /// The connections of one hub.
@@ -119,8 +130,9 @@ impl Registry {
         GroupChange::Done
     }
 
-    pub(crate) fn groups_of(&self, connection: &Connection) -> Vec<Arc<str>> {
-        self.inner.read().memberships.get(&connection.key).cloned().unwrap_or_default()
+    /// The groups that a connection is in.
+    pub(crate) fn groups_of(&self, key: u64) -> Vec<Arc<str>> {
+        self.inner.read().memberships.get(&key).cloned().unwrap_or_default()
     }
 
     pub(crate) fn is_in_group(&self, connection: &Connection, group: &str) -> bool {

@@ -8,15 +8,21 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::Control;
-use crate::client::{Reply, ReplyId};
+use crate::client::{DeliveryId, Reply, ReplyId};
 use crate::driver::connection::StateChange;
 use crate::driver::event::ConnectionEvent;
 use crate::driver::handlers::{Entry, Handlers};
 use crate::protocol::Payload;
+use crate::protocol::delivery::DELTA_SUFFIX;
 
 /// Something the application registered handlers for.
 pub(super) enum Notice {
-    Invocation { target: ByteString, arguments: Payload, reply: Option<ReplyId> },
+    Invocation {
+        target: ByteString,
+        arguments: Payload,
+        reply: Option<ReplyId>,
+        delivery: Option<DeliveryId>,
+    },
     State(StateChange),
     Event(ConnectionEvent),
 }
@@ -31,8 +37,12 @@ pub(super) async fn run(
         match notice {
             Notice::State(change) => tell(handlers.state_handlers(), &change),
             Notice::Event(event) => tell(handlers.event_handlers(), &event),
-            Notice::Invocation { target, arguments, reply } => {
-                let answer = invoke(handlers.of(&target), &target, &arguments, reply.is_some()).await;
+            Notice::Invocation { target, arguments, reply, delivery } => {
+                let (answer, handled) =
+                    invoke(handlers.of(&target), &target, &arguments, reply.is_some()).await;
+                if let (Some(delivery), Some(control)) = (delivery, control.upgrade()) {
+                    let _ = control.send(Control::Handled(delivery, handled));
+                }
                 if let Some(reply) = reply {
                     answer_with(reply, answer, control.clone());
                 }
@@ -56,11 +66,27 @@ enum Answer {
 }
 
 /// Runs the plain handlers, and finds what gives the answer.
-async fn invoke(entries: Vec<Entry>, target: &str, arguments: &Payload, wants_result: bool) -> Answer {
+async fn invoke(
+    entries: Vec<Entry>,
+    target: &str,
+    arguments: &Payload,
+    wants_result: bool,
+) -> (Answer, Result<(), String>) {
     let mut answer = None;
+    let mut handled = Ok(());
     if entries.is_empty() {
-        tracing::warn!(target, "no handler for a message of the server");
+        // Most applications want the objects and not their changes.
+        if !target.ends_with(DELTA_SUFFIX) {
+            tracing::warn!(target, "no handler for a message of the server");
+        }
+        handled = Err(format!("No handler is registered for '{target}'."));
     }
+    // The first failure is the reason; the other handlers run all the same.
+    let mut fail = |reason: String| {
+        if handled.is_ok() {
+            handled = Err(reason);
+        }
+    };
     for entry in entries {
         match entry {
             Entry::Plain(run) => {
@@ -69,12 +95,21 @@ async fn invoke(entries: Vec<Entry>, target: &str, arguments: &Payload, wants_re
                     Ok(Ok(future)) => AssertUnwindSafe(future).catch_unwind().await,
                     Ok(Err(error)) => {
                         tracing::warn!(target, %error, "the arguments of a message are of another type");
+                        fail(error.to_string());
                         continue;
                     }
                     Err(panic) => Err(panic),
                 };
-                if finished.is_err() {
-                    tracing::error!(target, "a handler panicked");
+                match finished {
+                    Ok(Ok(())) => {}
+                    Ok(Err(reason)) => {
+                        tracing::warn!(target, reason, "a handler failed");
+                        fail(reason);
+                    }
+                    Err(_) => {
+                        tracing::error!(target, "a handler panicked");
+                        fail(PANICKED.into());
+                    }
                 }
             }
             Entry::Result(_) if !wants_result => {
@@ -93,7 +128,7 @@ async fn invoke(entries: Vec<Entry>, target: &str, arguments: &Payload, wants_re
             }
         }
     }
-    answer.unwrap_or(Answer::Now(Reply::NoHandler))
+    (answer.unwrap_or(Answer::Now(Reply::NoHandler)), handled)
 }
 
 const PANICKED: &str = "The handler panicked.";

@@ -39,9 +39,10 @@ use super::handlers::Handlers;
 use super::store::{OutboxStore, StoreReport};
 use crate::client::{
     BatchId, CallId, CallKind, CallOptions, CallRequest, Cause, Client, Command, Config, ConnectionState,
-    Event, Hint, Input, LinkId, LinkRequest, Metrics, OutboxProgress, Output, Quality, Reply, ReplyId,
-    RequestFailure, RequestId, StoredCall, UploadId,
+    DeliveryId, Event, Hint, Input, LinkId, LinkRequest, Metrics, OutboxProgress, Output, Quality, Reply,
+    ReplyId, RequestFailure, RequestId, StoredCall, UploadId,
 };
+use crate::protocol::delivery::Position;
 use crate::protocol::frame::FrameDecoder;
 use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, Transport};
 use crate::{Error, ErrorKind, Time};
@@ -107,6 +108,10 @@ pub(super) enum Control {
     Stop(oneshot::Sender<()>),
     Cancel(CallId),
     Reply(ReplyId, Reply<Payload>),
+    Handled(DeliveryId, Result<(), String>),
+    Acknowledge(String),
+    Nack(String, String),
+    Positions(oneshot::Sender<Vec<Position>>),
     Hint(Hint),
     Metrics(oneshot::Sender<Metrics>),
     Restored(oneshot::Sender<Vec<RestoredCall>>),
@@ -443,6 +448,10 @@ impl Driver {
             }
             Control::Cancel(call) => self.command(Command::Cancel(call)),
             Control::Reply(reply, answer) => self.command(Command::Reply(reply, answer)),
+            Control::Handled(delivery, result) => self.command(Command::Handled(delivery, result)),
+            Control::Acknowledge(id) => self.command(Command::Acknowledge(id)),
+            Control::Nack(id, reason) => self.command(Command::Nack(id, reason)),
+            Control::Positions(reply) => drop(reply.send(self.client.positions())),
             Control::Hint(hint) => self.input(Input::Hint(hint)),
             Control::Metrics(reply) => drop(reply.send(self.client.metrics())),
             Control::StoreReports(reply) => drop(reply.send(self.storage.take_reports())),
@@ -626,8 +635,12 @@ impl Driver {
     fn handle_event(&mut self, event: Event<Payload>) {
         match event {
             Event::StateChanged { state, cause } => self.state_changed(state, cause),
-            Event::Invocation { target, arguments, reply } => {
-                self.deliver(Delivery::Notice(Notice::Invocation { target, arguments, reply }));
+            Event::Invocation { target, arguments, reply, delivery } => {
+                self.deliver(Delivery::Notice(Notice::Invocation { target, arguments, reply, delivery }));
+            }
+            Event::Gap { source, error } => {
+                tracing::warn!(%source, %error, "messages were lost");
+                self.notify(ConnectionEvent::Gap { source, error });
             }
             // Handlers run to their end; the client drops an answer that comes too late.
             Event::InvocationCancelled(_) => {}

@@ -89,6 +89,9 @@ pub struct HistoryStatistics {
     pub bytes: usize,
 }
 
+/// How long a store that failed is left alone.
+const RETRY_STORE: Duration = Duration::from_secs(1);
+
 /// What is held of each message besides its own bytes: tables and texts.
 const OVERHEAD: usize = 128;
 
@@ -162,7 +165,7 @@ impl<P: Clone> Streams<P> {
                 self.kept.append(now, entry, bytes);
             }
         }
-        self.after();
+        self.after(now);
         Ok(position)
     }
 
@@ -171,7 +174,7 @@ impl<P: Clone> Streams<P> {
         self.purge(now);
         // Where no stream can give way, nobody can follow this one.
         let opened = self.open(stream);
-        self.after();
+        self.after(now);
         match opened {
             Ok(()) => self.kept.top(stream),
             Err(Full) => Position { epoch: self.epoch(), offset: 0, stream: stream.clone() },
@@ -218,13 +221,20 @@ impl<P: Clone> Streams<P> {
             }
         }
         self.purge(now);
-        self.after();
+        self.after(now);
     }
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Output<P> {
-        let deadline = self.kept.oldest().map(|at| at + self.limits.max_age);
+        let oldest = self.kept.oldest().map(|at| at + self.limits.max_age);
+        let retry = self.storing.as_ref().and_then(Storing::retry_at);
+        let deadline = oldest.into_iter().chain(retry).min();
         self.outputs.pop_front().unwrap_or(Output::Wait(deadline))
+    }
+
+    /// Whether the store has everything.
+    pub fn is_written(&self) -> bool {
+        self.storing.as_ref().is_none_or(Storing::is_idle)
     }
 
     /// How many streams there are.
@@ -281,30 +291,53 @@ impl<P: Clone> Streams<P> {
     /// The store says what became of a batch.
     fn stored(&mut self, now: Time, batch: BatchId, stored: bool) {
         let Some(storing) = &mut self.storing else { return };
-        for (at, entry, bytes) in storing.ended(batch) {
+        if !stored {
+            let messages = storing.failed(batch, now + RETRY_STORE);
+            return self.append_again(messages);
+        }
+        for (at, entry, bytes) in storing.written(batch) {
             let current = self.kept.is_epoch(&entry.position);
-            let followable = stored && current;
-            self.outputs.push_back(Output::of(&entry, followable));
-            if followable {
+            self.outputs.push_back(Output::of(&entry, current));
+            if current {
                 self.kept.append(at, entry, bytes);
-            } else if current {
-                // What the store has of it is not known, so the offsets must not be used again.
-                let Position { stream, epoch, .. } = entry.position;
-                self.kept.forget(&stream);
-                storing.forget(stream, epoch);
             }
         }
         self.purge(now);
     }
 
+    /// What the store has of these messages is not known, so that their offsets must not be used again: their streams begin
+    /// a new life, and they wait for the store to work.
+    fn append_again(&mut self, messages: Vec<storing::Dated<P>>) {
+        for (_, Entry { position, .. }, _) in &messages {
+            if self.kept.is_epoch(position) {
+                self.kept.forget(&position.stream);
+                if let Some(storing) = &mut self.storing {
+                    storing.forget(position.stream.clone(), position.epoch.clone());
+                }
+            }
+        }
+        for (at, entry, bytes) in messages {
+            let stream = entry.position.stream.clone();
+            let opened = self.open(&stream).is_ok();
+            match (self.kept.next(&stream).filter(|_| opened), &mut self.storing) {
+                (Some((epoch, offset)), Some(storing)) => {
+                    let position = Position { epoch, offset, stream };
+                    storing.append(at, Entry { position, ..entry }, bytes);
+                }
+                // No stream can give way: it is sent as one without history.
+                _ => self.outputs.push_back(Output::of(&entry, false)),
+            }
+        }
+    }
+
     /// Tells the store what is not kept any more, and gives it what waits.
-    fn after(&mut self) {
+    fn after(&mut self, now: Time) {
         let trimmed = self.kept.take_trimmed();
         let Some(storing) = &mut self.storing else { return };
         for position in trimmed {
             storing.trim(position);
         }
-        if let Some((batch, ops)) = storing.next_batch() {
+        if let Some((batch, ops)) = storing.next_batch(now) {
             self.outputs.push_back(Output::Store(batch, ops));
         }
     }

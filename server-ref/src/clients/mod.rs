@@ -1,5 +1,8 @@
 //! Addressing: to whom a message goes.
 
+mod envelope;
+mod reliable;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +19,9 @@ use crate::error::{HubError, SendError};
 use crate::outbox::Command;
 use crate::registry::{self, Broadcast, GroupChange, Target};
 use crate::session::CallKey;
+
+pub use envelope::Envelope;
+pub use reliable::{Confirmation, ReliableOptions, ReliableSend};
 
 /// The clients of a hub.
 ///
@@ -159,12 +165,7 @@ impl Recipients {
 
     /// Who it is, if that can be.
     pub(crate) fn check(&self) -> Result<(&Arc<Endpoint>, &Target), SendError> {
-        let nameless = match &self.target {
-            Target::Group(group) | Target::GroupExcept(group, _) => group.is_empty(),
-            Target::Groups(groups) => groups.iter().any(String::is_empty),
-            _ => false,
-        };
-        if nameless {
+        if self.target.is_nameless() {
             return Err(SendError::EmptyGroupName);
         }
         Ok((&self.endpoint, &self.target))
@@ -324,7 +325,12 @@ impl Groups {
 
     /// Removes a connection from a group. Returns whether it was in it.
     pub fn remove(&self, connection_id: impl AsRef<str>, group: impl AsRef<str>) -> bool {
-        let change = self.endpoint.registry.remove_from_group(connection_id.as_ref(), group.as_ref());
+        let (connection_id, group) = (connection_id.as_ref(), group.as_ref());
+        let registry = &self.endpoint.registry;
+        let change = registry.remove_from_group(connection_id, group);
+        if let Some(reliable) = &self.endpoint.reliable {
+            reliable.left_group(connection_id, registry, group);
+        }
         change == GroupChange::Done
     }
 }
