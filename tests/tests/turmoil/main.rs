@@ -84,3 +84,13 @@ fn a_server_without_a_store_that_crashes_loses_what_it_took_and_the_client_says_
     }
     assert!(lost > 0 && gaps > 0, "{lost} {gaps}");
 }
+
+/// Messages do come again: a client that does not remember what it handled is noticed.
+#[test]
+fn a_client_without_a_memory_handles_messages_twice() {
+    let twice = (1..=4).any(|seed| {
+        let world = World::with_memory(seed, Storage::None, 0);
+        !world.run(&[Misfortune::Partition]).duplicated.is_empty()
+    });
+    assert!(twice);
+}

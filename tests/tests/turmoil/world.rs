@@ -13,7 +13,7 @@ use e2e::delivery::{HUB, Kind, Note, Pace, Verdict, client, judge, listen, serve
 use e2e::random::Random;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use hubwire::client::RetryPolicy;
+use hubwire::client::{DeliveryConfig, RetryPolicy};
 use hubwire::{Connector, HubConnection, Io};
 use hubwire_server::store::{MemoryStore, RedbDeliveryStore, StoreError};
 use hubwire_server::{Config, DeliveryStore};
@@ -144,11 +144,14 @@ async fn serve(note: Note, store: Store, pace: Pace) -> turmoil::Result {
     Ok(())
 }
 
-async fn visit(note: Note, seed: u64, refused: Arc<Mutex<BTreeSet<u64>>>) -> turmoil::Result {
+async fn visit(note: Note, seed: u64, memory: usize, refused: Arc<Mutex<BTreeSet<u64>>>) -> turmoil::Result {
     note.note(Kind::Began, 0);
+    let mut delivery = DeliveryConfig::default();
+    delivery.ack_window = memory;
     let builder = HubConnection::builder(format!("http://{SERVER}:{PORT}{HUB}"))
         .connector(Dialer)
         .seed(seed)
+        .delivery(delivery)
         .retry(RetryPolicy::full_jitter(Duration::from_millis(200), Duration::from_secs(2)))
         .keep_alive_interval(Duration::from_secs(1))
         .server_timeout(Duration::from_secs(3))
@@ -172,6 +175,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, storage: Storage) -> Self {
+        Self::with_memory(seed, storage, DeliveryConfig::default().ack_window)
+    }
+
+    /// With a client that remembers so many messages that it handled.
+    pub(crate) fn with_memory(seed: u64, storage: Storage, memory: usize) -> Self {
         let mut sim = turmoil::Builder::new()
             .rng_seed(seed)
             .simulation_duration(STORM + CALM + Duration::from_secs(10))
@@ -192,7 +200,7 @@ impl World {
         let note = server.clone();
         sim.host(SERVER, move || serve(note.clone(), store.clone(), pace.clone()));
         let (note, refused) = (client.clone(), Arc::default());
-        sim.host(CLIENT, move || visit(note.clone(), seed, Arc::clone(&refused)));
+        sim.host(CLIENT, move || visit(note.clone(), seed, memory, Arc::clone(&refused)));
         let random = Random::new(seed, 1);
         Self { sim, random, server, client, enough, until: None, _folder: folder }
     }
