@@ -1,5 +1,6 @@
 //! What the tests over real sockets and the programs of the interop suites share. Nothing here is shipped.
 
+pub mod delivery;
 pub mod overhead;
 pub mod proxy;
 pub mod random;

@@ -3,6 +3,7 @@
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
 mod compatibility;
+mod delivery;
 mod demo;
 mod fuzz;
 mod interop;
@@ -25,7 +26,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   demo [--check] [--port N]      build and run the demo; with --check it ends by itself with a verdict
-  test [SUITE…] [--seconds N]    run suites, all when none is named; --seconds is the time per fuzz target (60)
+  test [SUITE…] [--seconds N]    run suites, all when none is named; --seconds is the time per fuzz
+                                 target, and of the cuts in delivery (60)
   sim [--seeds N] [--seed S]     simulate N worlds (100), or replay one with everything that happens in it
   vectors [--check]              write tests/vectors/*.json; with --check only compare
   lint                           fmt, clippy, rustdoc, cargo-deny

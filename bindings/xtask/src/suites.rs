@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Output, cargo, in_ci, run_and_read};
 use crate::setup::Need;
 use crate::summary::{self, Counts, Outcome, Row};
-use crate::{Result, demo, fuzz, interop, recovery, sim, vectors, wasm};
+use crate::{Result, delivery, demo, fuzz, interop, recovery, sim, vectors, wasm};
 
 struct Suite {
     name: &'static str,
@@ -17,7 +17,7 @@ struct Suite {
 /// Linking a test program takes more than a gigabyte, so more jobs need more memory than most machines have to spare.
 pub(crate) const JOBS: &str = "-j2";
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     Suite {
         name: "rust",
         about: "unit, integration and doc tests of the workspace",
@@ -61,10 +61,16 @@ const SUITES: [Suite; 8] = [
         run: |_| sim::suite().map(Outcome::Ran),
     },
     Suite {
+        name: "delivery",
+        about: "messages arrive once and in order, in simulated networks and between processes that are killed",
+        needs: &[],
+        run: |options| delivery::suite(options.seconds).map(Outcome::Ran),
+    },
+    Suite {
         name: "fuzz",
         about: "each fuzz target for a while",
         needs: &[],
-        run: |options| fuzz::suite(options.fuzz_seconds),
+        run: |options| fuzz::suite(options.seconds),
     },
     Suite {
         name: "demo",
@@ -77,7 +83,8 @@ const SUITES: [Suite; 8] = [
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     suites: Vec<&'static str>,
-    fuzz_seconds: u32,
+    /// For the suites that can go on for any time.
+    seconds: u32,
 }
 
 pub(crate) fn list() -> String {
@@ -85,12 +92,12 @@ pub(crate) fn list() -> String {
 }
 
 fn options(args: &[String]) -> Result<Options> {
-    let mut found = Options { suites: Vec::new(), fuzz_seconds: 60 };
+    let mut found = Options { suites: Vec::new(), seconds: 60 };
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         if arg == "--seconds" {
             let value = rest.next().ok_or("--seconds needs a number")?;
-            found.fuzz_seconds = value
+            found.seconds = value
                 .parse()
                 .ok()
                 .filter(|&n| n > 0)
@@ -221,7 +228,7 @@ mod tests {
 
     #[test]
     fn suites_and_seconds_in_any_order() {
-        let want = Options { suites: vec!["fuzz", "rust"], fuzz_seconds: 5 };
+        let want = Options { suites: vec!["fuzz", "rust"], seconds: 5 };
         assert_eq!(options(&words("fuzz --seconds 5 rust fuzz")), Ok(want));
         assert!(options(&words("--seconds 0")).is_err());
         assert!(options(&words("--seconds")).is_err());

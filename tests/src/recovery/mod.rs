@@ -12,6 +12,7 @@ mod subject;
 mod table;
 
 pub use scenarios::{Scenario, Stage, all};
+pub(crate) use server::free_address;
 pub use server::{ServerProcess, serve};
 pub use subject::Outcome;
 pub use table::{Row, aligned};

@@ -96,7 +96,7 @@ impl ServerProcess {
 
 /// Below the ports that the system gives to outgoing connections: one of those would take the place of a server that is
 /// down for a moment.
-pub(super) fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
