@@ -66,7 +66,8 @@ pub async fn serve(address: SocketAddr, folder: &Path) -> Result<()> {
 pub async fn listen_until_told(address: SocketAddr, folder: &Path) -> Result<()> {
     let note = Notes::open(&notes_of(folder, "client"))?;
     note.note(Kind::Began, 0);
-    let builder = HubConnection::builder(format!("http://{address}{HUB}"));
+    // It is cut much more often than the client would like.
+    let builder = HubConnection::builder(format!("http://{address}{HUB}")).lasting(Duration::ZERO);
     let connection = app::client(builder, &note, |_| false)?;
     let told_to_stop = async {
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
