@@ -355,8 +355,9 @@ fn check_url(url: &str) -> Result<(), String> {
 }
 
 impl fmt::Debug for HubConnectionBuilder {
-    // Headers and tokens are secrets.
+    // Headers, tokens and the name of the session are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubConnectionBuilder").field("config", &self.config).finish_non_exhaustive()
+        let config = Config { session_id: None, ..self.config.clone() };
+        f.debug_struct("HubConnectionBuilder").field("config", &config).finish_non_exhaustive()
     }
 }
