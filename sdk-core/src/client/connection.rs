@@ -36,7 +36,7 @@ use crate::{Error, ErrorKind, Time};
 /// The text of official servers whose patience for the handshake has ended.
 const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
-/// the second connection in a row that lasted shorter, half of the delay that doubles from one second is certain.
+/// the second connection in a row that was lost sooner than [`lasting`](super::Config::lasting), half of the delay that doubles from one second is certain.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause, and the shortest one while the platform says that it is in vain.
 const LONG_PAUSE: Duration = Duration::from_secs(30);

@@ -35,6 +35,8 @@ pub const DELTA_SUFFIX: &str = "Delta";
 
 /// The longest message id, in bytes. Longer ones are those of nobody.
 pub const MAX_MESSAGE_ID: usize = 128;
+/// The longest reason of a [`NACK`], in bytes; what is longer is cut.
+pub const MAX_REASON: usize = 1024;
 /// How many positions one [`RECOVER`] takes, and how many ids one [`ACKNOWLEDGE_MANY`].
 pub const MAX_LIST: usize = 100;
 

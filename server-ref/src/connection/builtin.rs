@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use hubwire::protocol::delivery::{
-    ACKNOWLEDGE, ACKNOWLEDGE_MANY, MAX_LIST, MESSAGE_STATUS, NACK, Position, RECOVER, SNAPSHOT,
+    ACKNOWLEDGE, ACKNOWLEDGE_MANY, MAX_LIST, MAX_REASON, MESSAGE_STATUS, NACK, Position, RECOVER, SNAPSHOT,
 };
 use hubwire::protocol::{Outcome, Payload, PayloadError};
 
@@ -16,9 +16,6 @@ use crate::transport::Transport;
 
 /// The methods of acknowledgements.
 pub(crate) const ACKNOWLEDGEMENTS: [&str; 4] = [ACKNOWLEDGE, ACKNOWLEDGE_MANY, NACK, MESSAGE_STATUS];
-
-/// What is kept of a reason, in bytes.
-const MAX_REASON: usize = 1024;
 
 impl<T: Transport> ConnectionTask<T> {
     /// What the call of a method of the server itself comes to; `None` if it is one of the hub.

@@ -18,8 +18,8 @@ use super::io::{DeliveryId, Event, ReplyId};
 use super::timers::Timer;
 use super::{Client, ConnectionState};
 use crate::protocol::delivery::{
-    ACKNOWLEDGE, ACKNOWLEDGE_MANY, BATCH_SUFFIX, DELTA_SUFFIX, MAX_LIST, MAX_MESSAGE_ID, MESSAGE_HEADER,
-    NACK, POSITION, POSITION_HEADER, Position, RECOVER, SNAPSHOT, header,
+    ACKNOWLEDGE, ACKNOWLEDGE_MANY, BATCH_SUFFIX, DELTA_SUFFIX, MAX_LIST, MAX_MESSAGE_ID, MAX_REASON,
+    MESSAGE_HEADER, NACK, POSITION, POSITION_HEADER, Position, RECOVER, SNAPSHOT, header,
 };
 use crate::protocol::{Argument, Call, Delta, Feature, HubMessage, Invocation, Member, OpaquePayload};
 use crate::{Error, ErrorKind, Time};
@@ -29,8 +29,6 @@ use streams::{Streams, Verdict};
 
 /// How long a server that has no room for what is missing is left alone.
 const STALL: Duration = Duration::from_secs(1);
-/// The longest reason of a negative acknowledgement, in bytes.
-const REASON: usize = 1024;
 
 /// Where messages are missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -432,5 +430,5 @@ fn without_suffix(target: &ByteString, suffix: &str) -> Option<ByteString> {
 
 /// As much of a text as fits.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(REASON)]
+    &text[..text.floor_char_boundary(MAX_REASON)]
 }
