@@ -41,6 +41,10 @@
 //!
 //! Without features there is the bare core, which builds for `wasm32-unknown-unknown` and has no serde in it.
 
+#![cfg_attr(not(feature = "codec"), no_std)]
+
+extern crate alloc;
+
 pub mod client;
 #[cfg(feature = "tokio")]
 mod driver;

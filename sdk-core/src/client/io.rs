@@ -1,5 +1,8 @@
 //! Everything that crosses the border of the core: what goes in, what comes out, and the ids in both.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use bytestring::ByteString;
 
 use super::call::CallRequest;
@@ -13,7 +16,7 @@ use crate::protocol::{
     HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse, ProtocolError, Transport,
 };
 use crate::{Error, Time};
-use std::time::Duration;
+use core::time::Duration;
 
 /// Names one attempt to open a transport. It grows with every attempt; input for an old one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -82,6 +82,10 @@
 //! # Ok::<_, hubwire::client::Misuse>(())
 //! ```
 
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
 mod call;
 mod calling;
 mod calls;
@@ -106,9 +110,9 @@ mod stored;
 mod timers;
 mod url;
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::time::Duration;
+use alloc::collections::VecDeque;
+use core::fmt;
+use core::time::Duration;
 
 pub use call::{CallOptions, CallRequest};
 pub use config::Config;
@@ -475,7 +479,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-impl std::error::Error for Misuse {}
+impl core::error::Error for Misuse {}
 
 impl From<Misuse> for Error {
     fn from(misuse: Misuse) -> Self {
