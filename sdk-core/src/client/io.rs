@@ -46,6 +46,30 @@ pub struct ReplyId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub(super) u64);
 
+impl RequestId {
+    /// The number, for languages that cannot hold the type.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The id of that number; one that is unknown does no harm.
+    pub const fn from_raw(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl BatchId {
+    /// The number, for languages that cannot hold the type.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The id of that number; one that is unknown does no harm.
+    pub const fn from_raw(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl DeliveryId {
     /// The number, for languages that cannot hold the type.
     pub const fn get(self) -> u64 {

@@ -8,7 +8,6 @@
 //! The rules follow the SignalR hub protocol and transport protocol specifications and, where those and the
 //! official implementations disagree, the implementations.
 
-
 pub mod delivery;
 mod error;
 mod handshake;

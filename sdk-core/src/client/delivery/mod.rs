@@ -1,17 +1,16 @@
 //! What a message of the server goes through before the application gets it: streams with history, batches, changes of
 //! objects, acknowledgements. `docs/delivery.md` is the specification.
 
-use alloc::borrow::ToOwned;
-use alloc::format;
-use alloc::string::String;
-use alloc::string::ToString;
-use alloc::vec::Vec;
-
 mod acks;
 mod config;
 mod objects;
 mod streams;
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
