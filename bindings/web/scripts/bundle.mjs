@@ -1,6 +1,6 @@
 // dist/ out of js/ and build/wasm: minified modules for the entries, the WebAssembly module beside them, and the types that
 // the entries need. `cargo xtask web` runs it after tsc.
-import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, rmdirSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -32,8 +32,7 @@ async function modules() {
     target: "es2022",
     minify: true,
     legalComments: "none",
-    // `import bytes from "…/hubwire_web_bg.wasm"` is a Uint8Array inside of the bundle.
-    loader: { ".wasm": "binary" },
+    plugins: [{ name: "wasm", setup: (build) => build.onLoad({ filter: /\.wasm$/ }, inlined) }],
     // Private properties are named with a _ behind. Two of them come from names that compilers make.
     mangleProps: /[^_]_$/,
     // The sources in ../js have no packages of their own.
@@ -42,11 +41,22 @@ async function modules() {
     metafile: true,
   });
   if (result.warnings.length > 0) fail("esbuild has warnings, see above");
+  // What loads what, for scripts/size.mjs.
+  writeFileSync(join(folder, "build/bundle.json"), JSON.stringify({ outputs: result.metafile.outputs }));
   for (const [file, { bytes, imports }] of Object.entries(result.metafile.outputs)) {
     const outside = imports.filter((one) => one.external).map((one) => one.path);
     if (outside.length > 0) fail(`${file} imports ${outside.join(", ")}, which is not in the package`);
     console.log(`  ${file}: ${bytes} bytes`);
   }
+}
+
+/**
+ * What `import bytes from "…/hubwire_web_bg.wasm"` is: a Uint8Array inside of the bundle. esbuild's own loader for this
+ * needs a helper that the other entries would load, too.
+ */
+function inlined({ path }) {
+  const text = JSON.stringify(readFileSync(path, "base64"));
+  return { contents: `export default /* @__PURE__ */ Uint8Array.from(atob(${text}), (char) => char.charCodeAt(0));` };
 }
 
 /** Removes the declarations that no entry leads to, and fails when one is missing that an entry leads to. */

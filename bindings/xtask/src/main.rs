@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | lint`.
+//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | size | lint`.
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
@@ -32,6 +32,7 @@ cargo xtask COMMAND
   sim [--seeds N] [--seed S]     simulate N worlds (100), or replay one with everything that happens in it
   vectors [--check]              write tests/vectors/*.json; with --check only compare
   web                            build the npm package @hubwire/web into bindings/web/dist
+  size                           build it, and what it weighs: raw, gzip, brotli; fails above the budget
   lint                           fmt, clippy, rustdoc, cargo-deny
   help                           this text";
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Some(("sim", rest)) => sim::command(rest),
         Some(("vectors", rest)) => vectors::command(rest),
         Some(("web", rest)) => web::command(rest),
+        Some(("size", rest)) => web::size_command(rest),
         Some(("lint", [])) => lint::command(),
         Some(("lint", _)) => Err("lint takes no arguments".into()),
         None | Some(("help" | "--help" | "-h", _)) => {

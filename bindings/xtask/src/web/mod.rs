@@ -60,6 +60,20 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// `cargo xtask size`: builds, then weighs.
+pub(crate) fn size_command(args: &[String]) -> Result<()> {
+    if let Some(other) = args.first() {
+        return Err(format!("size takes no arguments, not \"{other}\""));
+    }
+    command(&[])?;
+    size()
+}
+
+/// Prints the table, and fails when the package is heavier than it may be.
+fn size() -> Result<()> {
+    run(program("node").arg(folder().join("scripts/size.mjs")))
+}
+
 /// Builds `dist`, and stops at the first step that fails.
 fn build() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -107,7 +121,11 @@ fn glue() -> Result<()> {
 /// With the wasm-opt of npm: Debian's ends well and writes a module that does not start.
 fn optimise() -> Result<()> {
     let module = generated(&format!("{NAME}_bg.wasm"));
-    run(program(npm_tool("wasm-opt")).args(["-Oz", "--strip-debug"]).arg(&module).arg("-o").arg(&module))
+    run(program(npm_tool("wasm-opt"))
+        .args(["-Oz", "--strip-debug", "--strip-target-features"])
+        .arg(&module)
+        .arg("-o")
+        .arg(&module))
 }
 
 fn check_module() -> Result<()> {
