@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask demo | test | sim | vectors | lint`.
+//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | size | lint`.
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
@@ -16,6 +16,7 @@ mod suites;
 mod summary;
 mod vectors;
 mod wasm;
+mod web;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,8 @@ cargo xtask COMMAND
                                  target, and of the cuts in delivery (60)
   sim [--seeds N] [--seed S]     simulate N worlds (100), or replay one with everything that happens in it
   vectors [--check]              write tests/vectors/*.json; with --check only compare
+  web                            build the npm package @hubwire/web into bindings/web/dist
+  size                           build it, and what it weighs: raw, gzip, brotli; fails above the budget
   lint                           fmt, clippy, rustdoc, cargo-deny
   help                           this text";
 
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         Some(("test", rest)) => suites::command(rest),
         Some(("sim", rest)) => sim::command(rest),
         Some(("vectors", rest)) => vectors::command(rest),
+        Some(("web", rest)) => web::command(rest),
+        Some(("size", rest)) => web::size_command(rest),
         Some(("lint", [])) => lint::command(),
         Some(("lint", _)) => Err("lint takes no arguments".into()),
         None | Some(("help" | "--help" | "-h", _)) => {

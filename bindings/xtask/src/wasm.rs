@@ -8,7 +8,7 @@ use crate::setup::{WASM_TARGET, wasm_environment};
 use crate::summary::Counts;
 
 /// What must not be in the browser's core: JavaScript decodes payloads there, and each of these costs kilobytes.
-const BARRED: [&str; 18] = [
+const BARRED: [&str; 19] = [
     "chrono",
     "futures-util",
     "getrandom",
@@ -16,6 +16,7 @@ const BARRED: [&str; 18] = [
     "hyper",
     "rand",
     "regex",
+    "reqwest",
     "ring",
     "rmp",
     "rmp-serde",
@@ -53,7 +54,8 @@ fn clippy() -> Result<Counts> {
     Ok(Counts::check(run(core(&["clippy", "--lib"])?.args(["--", "-D", "warnings"]))))
 }
 
-fn check_dependencies(mut tree: Command) -> Result<()> {
+/// Fails when something is among the dependencies that must not be in a browser.
+pub(crate) fn check_dependencies(mut tree: Command) -> Result<()> {
     println!("$ {}", shown(&tree));
     let output = read(&mut tree)?;
     if !output.success {

@@ -1,0 +1,154 @@
+//! `cargo xtask web`: the npm package `@hubwire/web`, from the crate to what is published. Also its size, its tests in Chromium
+//! and its measurements.
+
+mod versions;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::Result;
+use crate::process::{cargo, executables, program, root, run};
+use crate::setup::{Need, WASM_TARGET, target_folder, wasm_environment};
+use crate::suites::JOBS;
+use crate::summary::{self, Counts, Outcome, Row};
+use crate::wasm::check_dependencies;
+
+const PACKAGE: &str = "bindings/web";
+const NAME: &str = "hubwire_web";
+pub(crate) const NPM: Need = Need::Npm(PACKAGE);
+
+type Step = (&'static str, fn() -> Result<()>);
+
+/// Each needs what those before have made.
+const STEPS: [Step; 8] = [
+    ("versions agree", versions::check),
+    ("compile", compile),
+    ("dependencies", dependencies),
+    ("glue", glue),
+    ("wasm-opt", optimise),
+    ("module", check_module),
+    ("types", types),
+    ("bundle", bundle),
+];
+
+fn folder() -> PathBuf {
+    root().join(PACKAGE)
+}
+
+/// What the TypeScript imports of the WebAssembly module.
+fn generated(file: &str) -> PathBuf {
+    folder().join("build/wasm").join(file)
+}
+
+/// A command-line tool of the package's own dependencies.
+fn npm_tool(name: &str) -> PathBuf {
+    folder().join("node_modules/.bin").join(name)
+}
+
+pub(crate) fn command(args: &[String]) -> Result<()> {
+    if let Some(other) = args.first() {
+        return Err(format!("web takes no arguments, not \"{other}\""));
+    }
+    Need::WasmTarget.provide()?;
+    NPM.provide()?;
+    let rows = build();
+    if summary::print(&rows).failed > 0 {
+        return Err("the package is not built".into());
+    }
+    println!("web: {PACKAGE}/dist is ready");
+    Ok(())
+}
+
+/// `cargo xtask size`: builds, then weighs.
+pub(crate) fn size_command(args: &[String]) -> Result<()> {
+    if let Some(other) = args.first() {
+        return Err(format!("size takes no arguments, not \"{other}\""));
+    }
+    command(&[])?;
+    size()
+}
+
+/// Prints the table, and fails when the package is heavier than it may be.
+fn size() -> Result<()> {
+    run(program("node").arg(folder().join("scripts/size.mjs")))
+}
+
+/// Builds `dist`, and stops at the first step that fails.
+fn build() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (name, step) in STEPS {
+        println!("\n=== web: {name}");
+        let started = Instant::now();
+        let result = step();
+        let failed = result.is_err();
+        let counts = Counts::check(result.map_err(|error| format!("{name}: {error}")));
+        rows.push(Row { name: name.into(), outcome: Outcome::Ran(counts), took: started.elapsed() });
+        if failed {
+            break;
+        }
+    }
+    rows
+}
+
+fn compile() -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--package", "hubwire-web", "--profile", "wasm", "--target", WASM_TARGET, JOBS]);
+    run(build.envs(wasm_environment()?))
+}
+
+fn dependencies() -> Result<()> {
+    let mut tree = cargo();
+    tree.args(["tree", "--package", "hubwire-web", "--target", WASM_TARGET]);
+    tree.args(["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]);
+    check_dependencies(tree)
+}
+
+fn glue() -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--package", "hubwire-glue", JOBS]);
+    let module = target_folder().join(WASM_TARGET).join("wasm").join(format!("{NAME}.wasm"));
+    let into = generated("");
+    clear(&into)?;
+    for glue in executables(build, &["hubwire-glue"])? {
+        run(program(glue).arg(&module).arg(&into).arg(NAME))?;
+    }
+    // The bundler turns the module into its bytes, for the entry that has it inside.
+    let types = generated(&format!("{NAME}_bg.wasm.d.ts"));
+    write(&types, "declare const bytes: Uint8Array<ArrayBuffer>;\nexport default bytes;\n")
+}
+
+/// With the wasm-opt of npm: Debian's ends well and writes a module that does not start.
+fn optimise() -> Result<()> {
+    let module = generated(&format!("{NAME}_bg.wasm"));
+    run(program(npm_tool("wasm-opt"))
+        .args(["-Oz", "--strip-debug", "--strip-target-features"])
+        .arg(&module)
+        .arg("-o")
+        .arg(&module))
+}
+
+fn check_module() -> Result<()> {
+    let script = folder().join("scripts/check-module.mjs");
+    run(program("node").arg(script).arg(generated(&format!("{NAME}_bg.wasm"))))
+}
+
+fn types() -> Result<()> {
+    clear(&folder().join("dist"))?;
+    run(program(npm_tool("tsc")).current_dir(folder()).args(["--project", "tsconfig.json"]))
+}
+
+fn bundle() -> Result<()> {
+    run(program("node").arg(folder().join("scripts/bundle.mjs")))
+}
+
+/// Makes a folder without anything in it.
+fn clear(folder: &Path) -> Result<()> {
+    // It may not be there yet; what else can be wrong, the next call says.
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}
