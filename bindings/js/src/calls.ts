@@ -86,6 +86,13 @@ export class Calls {
     }
   }
 
+  /** Ends them all. */
+  end(fault: Fault): void {
+    for (const call of [...this.#entries.keys()]) {
+      this.completed(call, fault, undefined);
+    }
+  }
+
   item(call: number, item: unknown): void {
     this.#entries.get(call)?.pending.item?.(item);
   }

@@ -13,19 +13,18 @@ import type {
   OutboxProgress,
   Quality,
   RestoredCall,
-  StateName,
 } from "./backend.js";
 import { Calls, refusal, type Pending } from "./calls.js";
 import { Emitter } from "./emitter.js";
 import { asHubError, textOf, toError } from "./errors.js";
 import { Handlers, type Handler } from "./handlers.js";
+import { Lifecycle } from "./lifecycle.js";
 import { LogLevel, type ILogger } from "./logging.js";
 import type {
   Call,
   CallOptions,
   HubEvents,
   RestoredHubCall,
-  StateCause,
   StateChange,
   StreamCallOptions,
   Unsubscribe,
@@ -58,14 +57,8 @@ export class HubConnection {
   readonly #emitter: Emitter;
   readonly #calls: Calls;
   readonly #restored: Promise<readonly RestoredHubCall[]>;
-  /** Changes that are not told yet: those who are told of one may cause the next. */
-  readonly #changes: (() => void)[] = [];
-  #telling = false;
-  #state = HubConnectionState.Disconnected;
-  /** It has been connected since it was disconnected last. */
-  #started = false;
+  readonly #lifecycle: Lifecycle;
   #startPromise: Promise<void> | undefined;
-  #connectionId: string | null = null;
   #url: string;
   #serverTimeout: Milliseconds;
   #keepAliveInterval: Milliseconds;
@@ -76,7 +69,8 @@ export class HubConnection {
   constructor({ backend, config, logger, accessTokenFactory, retryPolicy }: ConnectionParts) {
     this.#logger = logger;
     this.#handlers = new Handlers(logger);
-    this.#emitter = new Emitter(logger);
+    this.#emitter = new Emitter(this, logger);
+    this.#lifecycle = new Lifecycle(this.#emitter);
     this.#url = config.url;
     this.#serverTimeout = config.serverTimeout ?? 30_000;
     this.#keepAliveInterval = config.keepAliveInterval ?? 15_000;
@@ -86,7 +80,7 @@ export class HubConnection {
       restored([]);
     }
     const events: BackendEvents = {
-      stateChanged: (state, cause) => this.#stateChanged(state, cause),
+      stateChanged: (state, cause) => this.#lifecycle.follow(state, withErrors(cause)),
       invocation: (target, args, reply, delivery) =>
         this.#handlers.run(this, target, args, reply, delivery, this.#backend),
       // Handlers cannot be interrupted; the core drops answers that come too late.
@@ -97,6 +91,10 @@ export class HubConnection {
       uploadStarted: (upload) => this.#calls.uploadStarted(upload),
       uploadStopped: (upload) => this.#calls.uploadStopped(upload),
       event: (event) => this.#event(event),
+      broken: (error) => {
+        this.#calls.end(error);
+        this.#lifecycle.follow("Disconnected", { type: "failed", error: toError(error) });
+      },
       restored: (calls) => restored(calls.map((call) => this.#restore(call))),
       retryDelay: ({ previousRetryCount, elapsed: elapsedMilliseconds, reason }) => {
         const retryReason = toError(reason);
@@ -120,12 +118,12 @@ export class HubConnection {
 
   /** The state of the connection. */
   get state(): HubConnectionState {
-    return this.#state;
+    return this.#lifecycle.state;
   }
 
   /** The id that the server knows the connection by; null while it is not connected, or without negotiation. */
   get connectionId(): string | null {
-    return this.#connectionId;
+    return this.#lifecycle.connectionId;
   }
 
   /** The address of the hub. It can be changed while disconnected or reconnecting. */
@@ -134,7 +132,7 @@ export class HubConnection {
   }
 
   set baseUrl(url: string) {
-    if (this.#state !== HubConnectionState.Disconnected && this.#state !== HubConnectionState.Reconnecting) {
+    if (this.state !== HubConnectionState.Disconnected && this.state !== HubConnectionState.Reconnecting) {
       throw new Error("The HubConnection must be in the Disconnected or Reconnecting state to change the url.");
     }
     if (!url) {
@@ -170,16 +168,12 @@ export class HubConnection {
   }
 
   async #start(): Promise<void> {
-    const first = this.#state === HubConnectionState.Disconnected;
-    if (first) {
-      // Also while the platform is still loading.
-      this.#change(HubConnectionState.Connecting, { type: "requested" });
-    }
+    const starting = this.#lifecycle.starting();
     try {
       await this.#backend.start();
     } catch (error) {
-      if (first && this.#state === HubConnectionState.Connecting) {
-        this.#change(HubConnectionState.Disconnected, { type: "failed", error: asHubError(error) });
+      if (starting && this.state === HubConnectionState.Connecting) {
+        this.#lifecycle.change(HubConnectionState.Disconnected, { type: "failed", error: asHubError(error) });
       }
       throw error;
     }
@@ -188,12 +182,15 @@ export class HubConnection {
   /** Disconnects; fulfilled when that is done. Calls that have not ended fail. */
   async stop(): Promise<void> {
     const start = this.#startPromise;
-    if (this.#state !== HubConnectionState.Disconnected) {
-      this.#change(HubConnectionState.Disconnecting, { type: "requested" });
+    if (this.state !== HubConnectionState.Disconnected) {
+      this.#lifecycle.change(HubConnectionState.Disconnecting, { type: "requested" });
     }
-    await this.#backend.stop();
-    if (this.#state === HubConnectionState.Disconnecting) {
-      this.#change(HubConnectionState.Disconnected, { type: "requested" });
+    try {
+      await this.#backend.stop();
+    } finally {
+      if (this.state === HubConnectionState.Disconnecting) {
+        this.#lifecycle.change(HubConnectionState.Disconnected, { type: "requested" });
+      }
     }
     // So that it is told first that it failed; whoever called it knows why.
     await start?.catch(() => {});
@@ -278,7 +275,7 @@ export class HubConnection {
         end(error);
       }
     });
-    if (!options.durable && this.#state === HubConnectionState.Connected) {
+    if (!options.durable && this.state === HubConnectionState.Connected) {
       // Unless it was refused by now.
       accept();
     }
@@ -394,51 +391,6 @@ export class HubConnection {
     this.#backend.dispose();
   }
 
-  #stateChanged(state: StateName, cause: Cause): void {
-    // A stop that was asked for is all that counts until it is done.
-    if (this.#state !== HubConnectionState.Disconnecting || state === "Disconnected") {
-      this.#change(state as HubConnectionState, withErrors(cause));
-    }
-  }
-
-  #change(to: HubConnectionState, cause: StateCause): void {
-    const from = this.#state;
-    if (from === to) {
-      return;
-    }
-    this.#state = to;
-    const started = this.#started;
-    const error = cause.type === "failed" ? cause.error : undefined;
-    if (to === HubConnectionState.Connected) {
-      this.#started = true;
-      this.#connectionId = cause.type === "established" ? cause.connectionId : null;
-    } else if (to !== HubConnectionState.Disconnecting) {
-      this.#connectionId = null;
-    }
-    if (to === HubConnectionState.Disconnected) {
-      this.#started = false;
-    }
-    const id = this.#connectionId ?? undefined;
-    this.#changes.push(() => {
-      if (to === HubConnectionState.Reconnecting) {
-        this.#emitter.emit("onreconnecting", this, error);
-      } else if (to === HubConnectionState.Connected && from === HubConnectionState.Reconnecting) {
-        this.#emitter.emit("onreconnected", this, id);
-      } else if (to === HubConnectionState.Disconnected && started) {
-        // Those who gave up were told why when they began to try.
-        this.#emitter.emit("onclose", this, from === HubConnectionState.Reconnecting ? undefined : error);
-      }
-      this.#emitter.emit("stateChanged", this, { from, to, cause });
-    });
-    if (!this.#telling) {
-      this.#telling = true;
-      for (let tell; (tell = this.#changes.shift()); ) {
-        tell();
-      }
-      this.#telling = false;
-    }
-  }
-
   #event(event: ConnectionEvent): void {
     if (event.type === "outboxChanged") {
       this.#outbox = event.outbox;
@@ -446,7 +398,7 @@ export class HubConnection {
       this.#quality = event.quality;
     }
     if (this.#emitter.has(event.type)) {
-      this.#emitter.emit(event.type, this, withErrors(event));
+      this.#emitter.emit(event.type, withErrors(event));
     }
   }
 

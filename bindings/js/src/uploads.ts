@@ -95,34 +95,46 @@ type End = (error?: string) => void;
 /** Subscribed at once, as such sources drop what nobody listens to; items wait until the call was sent. */
 const subscribed = (source: Observable, send: Send, end: End): Upload => {
   let waiting: unknown[] | undefined = [];
-  let over: { error?: string } | undefined;
+  /** What the source ended with. */
+  let over: { readonly error: string | undefined } | undefined;
+  /** The server was told, or does not care. */
+  let told = false;
   let subscription: ReturnType<Observable["subscribe"]>;
   const unsubscribe = (): void => {
     try {
       subscription?.dispose ? subscription.dispose() : subscription?.unsubscribe?.();
     } catch {
-      // Nothing is lost by it: what comes from it is ignored.
+      // Nothing is lost by it: what still comes is ignored.
+    }
+  };
+  const tell = (error: string | undefined): void => {
+    if (!told) {
+      told = true;
+      end(error);
     }
   };
   const finish = (error?: string): void => {
     if (!over) {
-      over = error === undefined ? {} : { error };
+      over = { error };
       unsubscribe();
       if (!waiting) {
-        end(error);
+        tell(error);
       }
     }
   };
   const push = (item: unknown): void => {
-    try {
-      send(item);
-    } catch (error) {
-      finish(reasonOf(error));
+    if (!told) {
+      try {
+        send(item);
+      } catch (error) {
+        unsubscribe();
+        tell(reasonOf(error));
+      }
     }
   };
   subscription = source.subscribe({
     next: (item) => {
-      if (over) {
+      if (over || told) {
         return;
       }
       if (!waiting) {
@@ -137,26 +149,21 @@ const subscribed = (source: Observable, send: Send, end: End): Upload => {
     complete: () => finish(),
   });
   if (over) {
+    // It ended before there was a subscription.
     unsubscribe();
   }
   return {
     start() {
       const items = waiting ?? [];
       waiting = undefined;
-      const before = over;
-      over = undefined;
-      for (const item of items) {
-        if (!over) {
-          push(item);
-        }
-      }
-      if (before && !over) {
-        finish(before.error);
+      items.forEach(push);
+      if (over) {
+        tell(over.error);
       }
     },
     stop() {
-      over ??= {};
-      waiting = [];
+      told = true;
+      waiting = undefined;
       unsubscribe();
     },
   };
