@@ -7,7 +7,6 @@ import { parseArgs } from "node:util";
 import { official } from "./lib/official.mjs";
 import { Runner } from "./lib/runner.mjs";
 import { serve } from "./lib/site.mjs";
-import { packaging } from "./packaging/run.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const { values: options } = parseArgs({
@@ -45,7 +44,9 @@ try {
   for (const file of files("scenarios", ".mjs")) {
     await runner.scenario(file, pathToFileURL(join(here, "scenarios", file)));
   }
-  if (!options["no-packaging"] && "packaging".includes(options.files)) await packaging(runner, options);
+  if (!options["no-packaging"] && "packaging".includes(options.files)) {
+    await runner.scenario("packaging", pathToFileURL(join(here, "packaging/packaging.mjs")));
+  }
 } finally {
   await site.close();
 }
