@@ -1,5 +1,7 @@
-use std::borrow::Cow;
-use std::fmt;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::ToString;
+use core::fmt;
 
 /// What went wrong, and whose fault it is.
 ///
@@ -38,7 +40,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}
 
 impl From<crate::protocol::ProtocolError> for Error {
     fn from(error: crate::protocol::ProtocolError) -> Self {

@@ -23,7 +23,7 @@
 //! # Layers
 //!
 //! ```text
-//! protocol  <-  client  <-  driver (tokio)  <-  HubConnection
+//! protocol  <-  client  <-  driver (tokio or web)  <-  HubConnection, or TypeScript
 //! ```
 //! - [`protocol`]: what travels. Plain types, and behind the feature `codec` the two encodings.
 //! - [`client`]: the connection as a state machine without I/O, generic over an opaque payload. Its documentation has
@@ -36,13 +36,18 @@
 //! |---|---|
 //! | `tokio` (default) | the native driver over WebSockets and HTTP; implies `codec` |
 //! | `redb` | `RedbStore`, which keeps queued calls in a file; implies `tokio` |
+//! | `web` | the driver of browsers, on `wasm32-unknown-unknown` only; for the npm package `@hubwire/web` |
 //! | `codec` | the Rust codecs for JSON and MessagePack, with serde |
 //! | `backoff` | a `backoff::backoff::Backoff` as a custom retry policy; implies `tokio`. The crate is unmaintained and its random source cannot be seeded |
 //!
 //! Without features there is the bare core, which builds for `wasm32-unknown-unknown` and has no serde in it.
 
+#![cfg_attr(not(feature = "codec"), no_std)]
+
+extern crate alloc;
+
 pub mod client;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", all(feature = "web", target_arch = "wasm32")))]
 mod driver;
 mod error;
 pub mod protocol;
@@ -50,6 +55,8 @@ mod time;
 
 #[cfg(feature = "backoff")]
 pub use driver::from_backoff;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub use driver::web;
 #[cfg(feature = "tokio")]
 pub use driver::{
     AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder,

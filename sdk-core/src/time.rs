@@ -1,6 +1,6 @@
-use std::fmt;
-use std::ops::Add;
-use std::time::Duration;
+use core::fmt;
+use core::ops::Add;
+use core::time::Duration;
 
 /// A point in time, in milliseconds since an origin that the driver chooses.
 ///

@@ -1,6 +1,7 @@
 //! A call, as the application makes it.
 
-use std::time::Duration;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytestring::ByteString;
 

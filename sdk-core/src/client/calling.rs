@@ -1,8 +1,13 @@
 //! How calls are made, and how they end: the only file that moves a call between the application, the outbox and the
 //! wire.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytestring::ByteString;
 

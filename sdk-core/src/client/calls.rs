@@ -1,6 +1,9 @@
 //! The calls in flight: which wire id each has, and what ends it.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use bytestring::ByteString;
 
@@ -190,8 +193,8 @@ impl<P> Calls<P> {
     pub(super) fn take_all(&mut self) -> (Vec<UploadId>, Vec<Pending<P>>) {
         self.wire_ids.clear();
         self.queued = 0;
-        let uploads = std::mem::take(&mut self.uploads).into_keys().collect();
-        (uploads, std::mem::take(&mut self.pending).into_values().collect())
+        let uploads = core::mem::take(&mut self.uploads).into_keys().collect();
+        (uploads, core::mem::take(&mut self.pending).into_values().collect())
     }
 
     const fn take_wire_id(&mut self) -> u64 {

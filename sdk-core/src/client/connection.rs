@@ -16,7 +16,11 @@
 //!
 //! Once a link is shut, input of it is ignored.
 
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::io::{Event, HttpRequest, LinkId, LinkRequest, Output, RequestFailure, RequestId};
 use super::outbox::Memory;
@@ -373,7 +377,7 @@ impl<P: OpaquePayload> Client<P> {
         match &mut self.phase {
             Phase::Token { request, attempt } if *request == answered => match token {
                 Ok(token) => {
-                    let attempt = Attempt { token, ..std::mem::take(attempt) };
+                    let attempt = Attempt { token, ..core::mem::take(attempt) };
                     self.begin(attempt);
                 }
                 // It asks a server, as a rule, which may be as hard to reach as this one.
@@ -423,7 +427,7 @@ impl<P: OpaquePayload> Client<P> {
         if *request != answered {
             return;
         }
-        let mut attempt = std::mem::take(attempt);
+        let mut attempt = core::mem::take(attempt);
         match response {
             Ok(NegotiateResponse::Accepted(negotiated)) => self.choose_transport(attempt, negotiated),
             Ok(NegotiateResponse::Redirect(Redirect { url, access_token })) => {
@@ -609,7 +613,7 @@ impl<P: OpaquePayload> Client<P> {
                 self.schedule_refresh(negotiated.token_lifetime_seconds);
                 let connection_id = Some(negotiated.connection_id).filter(|id| !id.is_empty());
                 let previous_connection_id =
-                    std::mem::replace(&mut self.established.public_id, connection_id.clone());
+                    core::mem::replace(&mut self.established.public_id, connection_id.clone());
                 let cause = Cause::Established { connection_id, previous_connection_id };
                 let extensions = negotiated.extensions.filter(|_| self.config.announce);
                 self.established.features =
@@ -685,7 +689,7 @@ impl<P: OpaquePayload> Client<P> {
             Err(failure) => failure.into_error(),
         };
         // It is gone by itself: nothing has to be shut.
-        match std::mem::replace(&mut self.phase, Phase::Disconnected) {
+        match core::mem::replace(&mut self.phase, Phase::Disconnected) {
             Phase::Opening { transport, mut attempt, .. } => {
                 self.timers.stop_connection();
                 if self.config.skip_negotiation {

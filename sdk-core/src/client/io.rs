@@ -1,5 +1,8 @@
 //! Everything that crosses the border of the core: what goes in, what comes out, and the ids in both.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use bytestring::ByteString;
 
 use super::call::CallRequest;
@@ -13,7 +16,7 @@ use crate::protocol::{
     HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse, ProtocolError, Transport,
 };
 use crate::{Error, Time};
-use std::time::Duration;
+use core::time::Duration;
 
 /// Names one attempt to open a transport. It grows with every attempt; input for an old one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +45,30 @@ pub struct ReplyId(pub(super) u64);
 /// Names a message of the server that the application has and the server wants to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub(super) u64);
+
+impl RequestId {
+    /// The number, for languages that cannot hold the type.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The id of that number; one that is unknown does no harm.
+    pub const fn from_raw(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl BatchId {
+    /// The number, for languages that cannot hold the type.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The id of that number; one that is unknown does no harm.
+    pub const fn from_raw(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 impl DeliveryId {
     /// The number, for languages that cannot hold the type.

@@ -1,6 +1,6 @@
 //! Whether the peer is still there, and what the platform knows about that.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use super::Client;
 use super::calls::{Owner, Pending};

@@ -106,9 +106,12 @@ mod stored;
 mod timers;
 mod url;
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::time::Duration;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 pub use call::{CallOptions, CallRequest};
 pub use config::Config;
@@ -236,6 +239,21 @@ impl<P: OpaquePayload> Client<P> {
             ConnectionState::Connecting if self.reconnecting => ConnectionState::Reconnecting,
             state => state,
         }
+    }
+
+    /// Changes the address of later connections.
+    pub fn set_url(&mut self, url: impl Into<String>) {
+        self.config.url = url.into();
+    }
+
+    /// Changes how long the client is silent at most, from its next message on.
+    pub const fn set_keep_alive_interval(&mut self, interval: Duration) {
+        self.config.keep_alive_interval = interval;
+    }
+
+    /// Changes how long the server may be silent, from its next message on.
+    pub const fn set_server_timeout(&mut self, timeout: Duration) {
+        self.config.server_timeout = timeout;
     }
 
     /// Takes one input. `now` that lies before an earlier one counts as that one.
@@ -475,7 +493,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-impl std::error::Error for Misuse {}
+impl core::error::Error for Misuse {}
 
 impl From<Misuse> for Error {
     fn from(misuse: Misuse) -> Self {

@@ -11,9 +11,12 @@
 //! Calls that are not idempotent leave the outbox when they are sent. An end is told to the application only when the
 //! store has forgotten the call, and a call counts as accepted only when the store has it.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::time::Duration;
 
 use bytestring::ByteString;
 
@@ -383,7 +386,7 @@ impl<P: OpaquePayload> Outbox<P> {
     ) -> Box<dyn Iterator<Item = (Place, usize)> + '_> {
         let bytes = |(place, slot): (&Place, &Slot<P>)| (*place, slot.bytes);
         match policy {
-            FullPolicy::Reject => Box::new(std::iter::empty()),
+            FullPolicy::Reject => Box::new(core::iter::empty()),
             FullPolicy::DropNewest => Box::new(self.queue.range((Reverse(priority), 0)..).rev().map(bytes)),
             FullPolicy::DropOldest => {
                 let lower = Priority::ALL.into_iter().filter(move |lower| *lower <= priority);
@@ -523,7 +526,7 @@ impl<P: OpaquePayload> Outbox<P> {
     /// The connection is lost: what was in flight is to be sent again, before what came after it. Returns those calls.
     pub(super) fn requeue(&mut self) -> Vec<(CallId, Option<Time>)> {
         let mut back = Vec::new();
-        for (place, mut slot) in std::mem::take(&mut self.in_flight) {
+        for (place, mut slot) in core::mem::take(&mut self.in_flight) {
             slot.entry.maybe_sent = true;
             slot.entry.waited = true;
             if let Some(key) = &slot.entry.supersede_key {
@@ -563,7 +566,7 @@ impl<P: OpaquePayload> Outbox<P> {
             return None;
         }
         self.last_batch += 1;
-        let batch = (BatchId(self.last_batch), std::mem::take(&mut self.ops));
+        let batch = (BatchId(self.last_batch), core::mem::take(&mut self.ops));
         self.writing = Some(batch.clone());
         Some(batch)
     }

@@ -14,8 +14,10 @@
 //! A hub is idle while nobody uses it, it has no work and nobody waits for its connection. Only idle hubs are stopped, so
 //! that nothing is lost by it, and only what was stopped that way is started again by being used.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::state::ConnectionState;
 use crate::{Error, ErrorKind, Time};

@@ -1,6 +1,6 @@
 //! How good the connection is, by the time that a question takes to be answered.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::Time;
 

@@ -4,7 +4,7 @@
 //! OOPSLA 2014, with the constants of Vigna's `splitmix64.c`. It mixes its counter thoroughly, so that neighbouring
 //! seeds give unrelated numbers. Nothing secret may come from it.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// A generator with 2^64 states; two with the same seed give the same numbers.
 #[derive(Debug, Clone)]

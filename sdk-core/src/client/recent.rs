@@ -1,6 +1,6 @@
 //! A bounded map that forgets what was not used for the longest time.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 /// At most `limit` entries; bounded by nothing else.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ mod tests {
         recent.insert("b", ());
         assert_eq!(recent.remove(&"x"), None);
         assert_eq!(recent.len(), 3);
-        let order: Vec<_> = std::iter::from_fn(|| recent.pop_oldest()).map(|(key, ())| key).collect();
+        let order: Vec<_> = core::iter::from_fn(|| recent.pop_oldest()).map(|(key, ())| key).collect();
         assert_eq!(order, ["c", "a", "b"]);
         assert!(recent.iter().next().is_none() && recent.uses.is_empty());
     }

@@ -1,6 +1,7 @@
 //! Refreshing the access token of a connection in place, before it expires (.NET 11).
 
-use std::time::Duration;
+use alloc::string::String;
+use core::time::Duration;
 
 use super::Client;
 use super::io::{Event, HttpRequest, Output, RequestFailure, RequestId};

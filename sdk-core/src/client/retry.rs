@@ -3,9 +3,12 @@
 //! The default is full jitter (Brooker, "Exponential backoff and jitter", 2015): the whole delay is drawn, not a part of
 //! it, so that the clients of a server that comes back do not come back in waves.
 
-use std::borrow::Cow;
-use std::iter;
-use std::time::Duration;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::iter;
+use core::time::Duration;
 
 use super::random::Random;
 use crate::{Error, ErrorKind};

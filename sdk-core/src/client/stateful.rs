@@ -3,6 +3,7 @@
 
 use crate::protocol::reliable::{ReplayBuffer, SequenceTracker};
 use crate::protocol::{HubMessage, OpaquePayload, ProtocolError};
+use alloc::vec::Vec;
 
 #[derive(Debug)]
 pub(super) struct Stateful<P> {
@@ -84,6 +85,6 @@ impl<P: OpaquePayload> Stateful<P> {
     pub(super) fn resume(&mut self) -> Vec<HubMessage<P>> {
         self.received.transport_replaced();
         let sequence = HubMessage::Sequence { sequence_id: self.sent.first_id() };
-        std::iter::once(sequence).chain(self.sent.replay().cloned()).collect()
+        core::iter::once(sequence).chain(self.sent.replay().cloned()).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! What a store of queued calls keeps: the border between the outbox, which decides, and the platform, which writes.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use bytestring::ByteString;
 
 use crate::Time;

@@ -1,5 +1,9 @@
 //! The addresses of a connection, as text: a URL library would be most of the browser's wasm.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
 /// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
 pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
     let mut url = below(base, "negotiate");

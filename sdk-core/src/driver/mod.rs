@@ -1,33 +1,13 @@
-//! The drivers: what the [core](crate::client) needs of a platform, and the public handle on top.
+//! The drivers: what the [core](crate::client) needs of a platform. The native one has the public handle on top; that of
+//! browsers has TypeScript on top.
 
 // Only drivers may ask the machine for the time and start tasks.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-#[cfg(feature = "backoff")]
-mod backoff_policy;
-mod builder;
-mod call;
-mod connection;
-mod event;
-mod handlers;
-mod manager;
-mod queued;
-mod random;
-mod store;
-mod stream;
-mod tokio;
+#[cfg(feature = "tokio")]
+mod native;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub mod web;
 
-pub use self::tokio::{Connector, Io, TcpConnector};
-#[cfg(feature = "backoff")]
-pub use backoff_policy::from_backoff;
-pub use builder::HubConnectionBuilder;
-pub use call::CallBuilder;
-pub use connection::{HubConnection, StateChange};
-pub use event::ConnectionEvent;
-pub use handlers::{AsyncHandler, Handler, Subscription};
-pub use manager::{HubManager, HubManagerBuilder, HubSubscription};
-pub use queued::QueuedCall;
-pub use store::{MemoryStore, OutboxStore, StoreError, StoreReport};
-#[cfg(feature = "redb")]
-pub use store::{RedbStore, RedbStoreOptions, WhenCorrupt};
-pub use stream::ItemStream;
+#[cfg(feature = "tokio")]
+pub use native::*;

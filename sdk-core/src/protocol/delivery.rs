@@ -1,6 +1,6 @@
 //! The names and texts of what Hubwire peers do for each other beyond SignalR; `docs/delivery.md` is the specification.
 
-use std::fmt;
+use core::fmt;
 
 use bytestring::ByteString;
 

@@ -1,5 +1,6 @@
-use std::borrow::Cow;
-use std::fmt;
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt;
 
 use super::Encoding;
 
@@ -51,6 +52,8 @@ pub enum ProtocolError {
     Negotiate(Cow<'static, str>),
     /// The counts of stateful reconnect do not fit.
     Sequence(&'static str),
+    /// What a decoder outside this crate says.
+    Reported(String),
     /// A payload was made for another encoding than the connection speaks. The caller's fault, not the peer's.
     PayloadEncoding {
         /// What the connection speaks.
@@ -88,6 +91,7 @@ impl fmt::Display for ProtocolError {
             Self::Handshake(detail) => write!(f, "Invalid handshake: {detail}."),
             Self::Negotiate(detail) => write!(f, "Invalid negotiate response: {detail}."),
             Self::Sequence(detail) => f.write_str(detail),
+            Self::Reported(detail) => f.write_str(detail),
             Self::PayloadEncoding { expected } => {
                 write!(f, "The payload is not encoded for the hub protocol '{}'.", expected.name())
             }
@@ -95,4 +99,4 @@ impl fmt::Display for ProtocolError {
     }
 }
 
-impl std::error::Error for ProtocolError {}
+impl core::error::Error for ProtocolError {}

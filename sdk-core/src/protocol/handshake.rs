@@ -1,6 +1,8 @@
 use super::Encoding;
 #[cfg(feature = "codec")]
 use super::{ProtocolError, frame::RECORD_SEPARATOR};
+use alloc::format;
+use alloc::string::String;
 
 /// The first message of a connection, from the client. JSON under either encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +47,8 @@ pub enum HandshakeRequestError {
 }
 
 #[cfg(feature = "codec")]
-impl std::fmt::Display for HandshakeRequestError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for HandshakeRequestError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::UnknownProtocol(name) => write!(f, "The protocol '{name}' is not supported."),
             Self::UnsupportedVersion { protocol, version } => {
@@ -59,11 +61,11 @@ impl std::fmt::Display for HandshakeRequestError {
 }
 
 #[cfg(feature = "codec")]
-impl std::error::Error for HandshakeRequestError {}
+impl core::error::Error for HandshakeRequestError {}
 
 #[cfg(feature = "codec")]
 mod codec {
-    use std::borrow::Cow;
+    use alloc::borrow::Cow;
 
     use serde::Serialize;
     use serde_json::Value;

@@ -1,4 +1,6 @@
-use std::time::Duration;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 #[cfg(feature = "codec")]
 use super::ProtocolError;
@@ -181,8 +183,8 @@ pub struct Redirect {
 
 #[cfg(feature = "codec")]
 mod codec {
-    use std::borrow::Cow;
-    use std::time::Duration;
+    use alloc::borrow::Cow;
+    use core::time::Duration;
 
     use serde::Serialize;
     use serde_json::Value;
@@ -214,7 +216,7 @@ mod codec {
                 #[serde(skip_serializing_if = "Option::is_none")]
                 connection_token: Option<&'a str>,
                 available_transports: Vec<Entry>,
-                #[serde(skip_serializing_if = "std::ops::Not::not")]
+                #[serde(skip_serializing_if = "core::ops::Not::not")]
                 use_stateful_reconnect: bool,
                 #[serde(skip_serializing_if = "Option::is_none")]
                 token_lifetime_seconds: Option<u64>,

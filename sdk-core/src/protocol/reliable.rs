@@ -5,7 +5,7 @@
 //! After a new transport both ends send `Sequence` first, which tells the id of the first message that follows, and then
 //! replay the buffer.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
 use super::ProtocolError;
 

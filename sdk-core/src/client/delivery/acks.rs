@@ -1,6 +1,7 @@
 //! Which messages of the server the application has, which it has handled, and what the server is still to be told.
 
-use std::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 
 use bytestring::ByteString;
 
@@ -91,6 +92,6 @@ impl Acks {
     }
 
     pub(super) fn take_waiting(&mut self) -> Vec<ByteString> {
-        std::mem::take(&mut self.waiting)
+        core::mem::take(&mut self.waiting)
     }
 }

@@ -1,4 +1,6 @@
-use std::time::Duration;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytestring::ByteString;
 

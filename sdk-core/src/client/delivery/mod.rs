@@ -6,8 +6,13 @@ mod config;
 mod objects;
 mod streams;
 
-use std::fmt;
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 use bytestring::ByteString;
 

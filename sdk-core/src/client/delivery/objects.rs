@@ -1,6 +1,7 @@
 //! Objects that come as changes: what each is now, and the changes that wait until it came as a whole.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use bytestring::ByteString;
 
@@ -176,7 +177,7 @@ impl<P: OpaquePayload> Objects<P> {
         }
         let held: usize = object.held.drain(..).map(|(_, _, change)| change.byte_len()).sum();
         self.bytes -= held;
-        !std::mem::replace(&mut object.lost, true)
+        !core::mem::replace(&mut object.lost, true)
     }
 
     /// The connection is gone, and every answer with it. The server of the next one may count from the beginning again, so

@@ -1,5 +1,6 @@
 //! Where the client stands in each stream with history, and what it lacks.
 
+use alloc::vec::Vec;
 use bytestring::ByteString;
 
 use super::super::recent::Recent;

@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 
 use super::Control;
 use crate::client::{DeliveryId, Reply, ReplyId};
-use crate::driver::connection::StateChange;
-use crate::driver::event::ConnectionEvent;
-use crate::driver::handlers::{Entry, Handlers};
+use crate::driver::native::connection::StateChange;
+use crate::driver::native::event::ConnectionEvent;
+use crate::driver::native::handlers::{Entry, Handlers};
 use crate::protocol::Payload;
 use crate::protocol::delivery::DELTA_SUFFIX;
 

@@ -22,7 +22,7 @@ use url::Url;
 
 use super::connector::{Connector, Io, authority};
 use crate::client::{HttpRequest, RequestFailure};
-use crate::driver::builder::TokenFactory;
+use crate::driver::native::builder::TokenFactory;
 use crate::protocol::{NegotiateResponse, ProtocolError};
 
 /// The longest body of a negotiate or error response that is read, in bytes.

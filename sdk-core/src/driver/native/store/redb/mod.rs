@@ -25,7 +25,7 @@ pub use self::options::{RedbStoreOptions, WhenCorrupt};
 use self::probe::{Found, probe};
 use super::{OutboxStore, StoreError, StoreReport, record};
 use crate::client::{Restored, Sequence, StoreOp};
-use crate::driver::random;
+use crate::driver::native::random;
 use crate::protocol::Payload;
 
 const CALLS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("calls");

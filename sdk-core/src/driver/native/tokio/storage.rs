@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::client::{Restored, StoreOp};
-use crate::driver::store::{OutboxStore, StoreReport};
+use crate::driver::native::store::{OutboxStore, StoreReport};
 use crate::protocol::Payload;
 use crate::{Error, ErrorKind};
 

@@ -1,0 +1,305 @@
+//! What the client says, done.
+
+use core::time::Duration;
+
+use js_sys::Array;
+use wasm_bindgen::prelude::JsValue;
+
+use super::host::texts;
+use super::link::{Link, Request, Want};
+use super::payload::Handle;
+use super::{Driver, Purpose};
+use crate::client::{
+    Cause, ConnectionState, Event, GapSource, Grade, HttpRequest, Input, LinkId, LinkRequest, Output,
+};
+use crate::protocol::{Completion, Headers, HubMessage, Outcome};
+use crate::{Error, Time};
+
+/// Numbers of the client in a double: ids are counted from 1 and never come near 2^53.
+#[allow(clippy::cast_precision_loss)]
+pub(super) const fn number(id: u64) -> f64 {
+    id as f64
+}
+
+pub(super) fn millis(time: Duration) -> f64 {
+    number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A time that may be missing; -1 if it is.
+fn optional(time: Option<Duration>) -> f64 {
+    time.map_or(-1.0, millis)
+}
+
+const fn grade(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Good => "good",
+        Grade::Fair => "fair",
+        Grade::Poor => "poor",
+        Grade::Lost => "lost",
+    }
+}
+
+const fn state(state: ConnectionState) -> &'static str {
+    match state {
+        ConnectionState::Disconnected => "Disconnected",
+        ConnectionState::Connecting => "Connecting",
+        ConnectionState::Connected => "Connected",
+        ConnectionState::Reconnecting => "Reconnecting",
+        ConnectionState::Disconnecting => "Disconnecting",
+    }
+}
+
+fn error_texts(error: &Error) -> [&str; 2] {
+    [error.kind().name(), error.detail()]
+}
+
+fn flat(headers: &Headers) -> Option<Array> {
+    (!headers.is_empty()).then(|| texts(headers.iter().flat_map(|(name, value)| [&**name, &**value])))
+}
+
+impl Driver {
+    /// Does what the client says, until it says to wait.
+    pub(super) fn drain(&mut self) {
+        loop {
+            match self.client.poll() {
+                Output::Wait(deadline) => return self.wait(deadline),
+                Output::Event(event) => self.tell(event),
+                Output::Transmit(id, message) => self.transmit(id, message),
+                Output::Handshake(id, request) => {
+                    if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
+                        let (number, want) = (link.number, link.send(&self.host, request.to_text().into()));
+                        self.satisfy(number, want);
+                    }
+                }
+                Output::Token(request) => self.host.token(number(request.get())),
+                Output::Negotiate(request, http) => {
+                    self.request_at(Purpose::Negotiate(request), Request::Negotiate, &http);
+                }
+                Output::Refresh(request, http) => {
+                    self.request_at(Purpose::Refresh(request), Request::Refresh, &http)
+                }
+                Output::Open(id, request) => self.open(id, &request),
+                Output::Shut(id) => self.shut(id),
+                Output::Abandon(id) => {
+                    if let Some(link) = self.link.take_if(|link| link.id == id) {
+                        link.abandon(&self.host);
+                    }
+                }
+                Output::Retry(request, context) => {
+                    let [kind, text] = error_texts(&context.reason);
+                    let elapsed = millis(context.elapsed);
+                    let retries = context.previous_retry_count;
+                    self.host.retry(number(request.get()), retries, elapsed, kind, text);
+                }
+                // Browsers cannot ping; `Config::can_probe` is off.
+                Output::Probe(..) => {}
+                Output::Store(batch, changes) => {
+                    let changes: Array = changes.into_iter().map(super::settings::change).collect();
+                    self.host.store(number(batch.get()), &changes);
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, deadline: Option<Time>) {
+        let Some(deadline) = deadline else { return };
+        // A timer that comes too early costs a tick; setting one with every message would cost more.
+        if self.armed.is_none_or(|armed| deadline < armed) {
+            self.armed = Some(deadline);
+            self.host.wake(millis(deadline.since(self.now)));
+        }
+    }
+
+    fn request_at(&mut self, purpose: Purpose, kind: Request, request: &HttpRequest) {
+        let id = self.purpose(purpose);
+        self.host.request_at(id, kind as u8, &request.url, request.token.as_deref());
+    }
+
+    fn open(&mut self, id: LinkId, request: &LinkRequest) {
+        self.last_link = self.last_link.wrapping_add(1);
+        let number = self.last_link;
+        match Link::open(&self.host, id, number, request) {
+            Ok(link) => {
+                let polls = link.polls();
+                self.link = Some(link);
+                if polls {
+                    self.poll(number);
+                }
+            }
+            // Part of a drain: what this puts out is taken by the same one.
+            Err(failure) => drop(self.client.handle(self.now, Input::Closed(id, Err(failure)))),
+        }
+    }
+
+    fn shut(&mut self, id: LinkId) {
+        if self.client.state() == ConnectionState::Disconnecting {
+            let Some(link) = self.link.as_mut().filter(|link| link.id == id) else { return };
+            let (number, want) = (link.number, link.close(&self.host));
+            self.satisfy(number, want);
+        } else if let Some(link) = self.link.take_if(|link| link.id == id) {
+            // The client does not wait for it.
+            link.abandon(&self.host);
+        }
+    }
+
+    fn transmit(&mut self, id: LinkId, message: HubMessage<Handle>) {
+        let Some(link) = self.link.as_mut().filter(|link| link.id == id) else { return };
+        let frame = encode(&self.host, &message);
+        let (number, want) = (link.number, link.send(&self.host, frame));
+        if want != Want::Nothing {
+            self.satisfy(number, want);
+        }
+    }
+
+    /// Tells JavaScript, which tells the application when this is over.
+    fn tell(&mut self, event: Event<Handle>) {
+        let host = &self.host;
+        let plain = |name: &str, a: u64| host.event(name, number(a), 0.0, 0.0, Array::new());
+        match event {
+            Event::Invocation { arguments, reply: None, delivery: None, .. }
+                if arguments.slot() == self.direct =>
+            {
+                let _ = arguments.into_slot();
+                (self.direct, self.is_direct) = (0, true);
+                return;
+            }
+            Event::Invocation { target, arguments, reply, delivery } => {
+                let reply = reply.map_or(0.0, |reply| number(reply.get()));
+                let delivery = delivery.map_or(0.0, |delivery| number(delivery.get()));
+                host.invocation(&target, arguments.into_slot(), reply, delivery);
+            }
+            Event::Completed { call, result } => match result {
+                Ok(value) => {
+                    host.completed(number(call.0), value.map_or(0, Handle::into_slot), None, None);
+                }
+                Err(error) => {
+                    let [kind, text] = error_texts(&error);
+                    host.completed(number(call.0), 0, Some(kind), Some(text));
+                }
+            },
+            Event::Item { call, item } => host.item(number(call.0), item.into_slot()),
+            Event::StateChanged { state: new, cause } => self.tell_state(new, cause),
+            Event::InvocationCancelled(reply) => plain("invocationCancelled", reply.get()),
+            Event::Queued(call) => plain("queued", call.0),
+            Event::UploadStarted(upload) => plain("uploadStarted", upload.0),
+            Event::UploadStopped(upload) => plain("uploadStopped", upload.0),
+            Event::Resumed => plain("resumed", 0),
+            Event::RetryScheduled { previous_retry_count, delay, reason } => {
+                let (count, delay) = (f64::from(previous_retry_count), millis(delay));
+                host.event("retryScheduled", count, delay, 0.0, texts(error_texts(&reason)));
+            }
+            Event::OutboxChanged(progress) => {
+                let (depth, bytes) = (number(progress.depth as u64), number(progress.bytes as u64));
+                host.event("outboxChanged", depth, bytes, optional(progress.oldest_age), Array::new());
+            }
+            Event::StoreFailed(error) => {
+                host.event("storeFailed", 0.0, 0.0, 0.0, texts(error_texts(&error)));
+            }
+            Event::RejoinFailed { target, error } => {
+                let [kind, text] = error_texts(&error);
+                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts([kind, text, &target]));
+            }
+            Event::Gap { source, error } => {
+                let [kind, text] = error_texts(&error);
+                let texts = match &source {
+                    GapSource::Stream(stream) => texts([kind, text, stream]),
+                    GapSource::Object { target, key } => texts([kind, text, target, key]),
+                };
+                host.event("gap", 0.0, 0.0, 0.0, texts);
+            }
+            Event::QualityChanged(quality) => {
+                let (rtt, jitter) = (optional(quality.rtt), millis(quality.jitter));
+                host.event("qualityChanged", rtt, jitter, 0.0, texts([grade(quality.grade)]));
+            }
+            Event::TokenRefreshed(result) => {
+                let texts = result.as_ref().err().map_or_else(Array::new, |error| texts(error_texts(error)));
+                host.event("tokenRefreshed", 0.0, 0.0, 0.0, texts);
+            }
+        }
+        // What comes now is behind what was told.
+        self.direct = 0;
+    }
+
+    fn tell_state(&self, new: ConnectionState, cause: Cause) {
+        let (mut allow, mut ids, mut error) = (false, (None, None), None);
+        let cause = match cause {
+            Cause::Requested => "requested",
+            Cause::Established { connection_id, previous_connection_id } => {
+                ids = (connection_id, previous_connection_id);
+                "established"
+            }
+            Cause::ServerClosed { allow_reconnect } => {
+                allow = allow_reconnect;
+                "serverClosed"
+            }
+            Cause::Failed(reason) => {
+                error = Some(reason);
+                "failed"
+            }
+        };
+        let [kind, text] = error.as_ref().map_or([None; 2], |error| error_texts(error).map(Some));
+        self.host.state(state(new), cause, allow, ids.0.as_deref(), ids.1.as_deref(), kind, text);
+    }
+
+    /// How it stands, in the order in which `metrics.ts` reads it; times that are not known are -1.
+    pub fn metrics_numbers(&self) -> Array {
+        let metrics = self.metrics();
+        let counts = [
+            metrics.connections,
+            metrics.reconnections,
+            metrics.resumes,
+            metrics.retries,
+            metrics.messages_sent,
+            metrics.messages_received,
+            metrics.duplicates_dropped,
+            metrics.gaps,
+            metrics.acknowledged,
+            metrics.nacked,
+            metrics.malformed,
+            metrics.recoveries,
+            metrics.snapshots,
+            metrics.outbox.depth as u64,
+            metrics.outbox.bytes as u64,
+        ];
+        let times = [
+            optional(metrics.connect_latency),
+            optional(metrics.outbox.oldest_age),
+            optional(metrics.quality.rtt),
+            millis(metrics.quality.jitter),
+        ];
+        let numbers = counts.into_iter().map(number).chain(times).map(JsValue::from_f64);
+        numbers.chain([grade(metrics.quality.grade).into()]).collect()
+    }
+}
+
+fn encode(host: &super::Host, message: &HubMessage<Handle>) -> JsValue {
+    match message {
+        HubMessage::Invocation(message) => {
+            encode_call(host, 1, message.invocation_id.as_deref(), &message.call)
+        }
+        HubMessage::StreamInvocation(message) => {
+            encode_call(host, 4, Some(&message.invocation_id), &message.call)
+        }
+        HubMessage::StreamItem(message) => host.encode_item(&message.invocation_id, message.item.slot()),
+        HubMessage::Completion(Completion { invocation_id, outcome, .. }) => match outcome {
+            Outcome::Void => host.encode_completion(invocation_id, 0, None),
+            Outcome::Value(value) => host.encode_completion(invocation_id, value.slot(), None),
+            Outcome::Error(error) => host.encode_completion(invocation_id, 0, Some(error)),
+        },
+        HubMessage::CancelInvocation(message) => host.encode_control(5, Some(&message.invocation_id), 0.0),
+        HubMessage::Ping => host.encode_control(6, None, 0.0),
+        HubMessage::Close(close) => host.encode_control(7, close.error.as_deref(), 0.0),
+        HubMessage::Ack { sequence_id } => host.encode_control(8, None, number(*sequence_id)),
+        HubMessage::Sequence { sequence_id } => host.encode_control(9, None, number(*sequence_id)),
+    }
+}
+
+fn encode_call(
+    host: &super::Host,
+    kind: u8,
+    id: Option<&str>,
+    call: &crate::protocol::Call<Handle>,
+) -> JsValue {
+    let streams = (!call.stream_ids.is_empty()).then(|| texts(call.stream_ids.iter().map(|id| &**id)));
+    host.encode_call(kind, id, &call.target, call.arguments.slot(), streams, flat(&call.headers))
+}

@@ -1,0 +1,165 @@
+//! Payloads that JavaScript keeps: here they are numbers.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytestring::ByteString;
+use js_sys::{Array, JsString};
+use wasm_bindgen::prelude::{JsCast, JsValue, wasm_bindgen};
+
+use crate::protocol::{Argument, Delta, DeltaOrder, Encoding, Member, OpaquePayload};
+
+/// What JavaScript does with the payloads that it keeps. A slot holds one of two forms: a value as it was received, or
+/// the bytes of one that is to be sent.
+#[wasm_bindgen(raw_module = "../../js/payloads.ts")]
+extern "C" {
+    /// Forgets what is in the slot.
+    fn release(slot: u32);
+    /// Puts the same value into a slot of its own.
+    fn share(slot: u32) -> u32;
+    /// About how many bytes it takes on the wire.
+    fn measure(slot: u32) -> u32;
+    #[wasm_bindgen(js_name = isSame)]
+    fn is_same(a: u32, b: u32) -> bool;
+    /// Writes an argument list of texts and lists of texts.
+    #[wasm_bindgen(js_name = fromArguments)]
+    fn from_arguments(message_pack: bool, arguments: &Array) -> u32;
+    /// The texts, if it is a list of nothing else.
+    fn texts(slot: u32) -> Option<Array>;
+    #[wasm_bindgen(js_name = messageId)]
+    fn message_id(slot: u32) -> Option<String>;
+    /// Three items for each member of a batch: its slot or null, and its id or null.
+    fn members(slot: u32) -> Option<Array>;
+    /// Key, `baseSequence` or null, `sequence` or null, and whether they are in order.
+    fn delta(slot: u32, keys: &str) -> Option<Array>;
+    /// The slot of what the change makes of the object in the other slot, or 0.
+    fn merge(slot: u32, base: u32, null_removes: bool) -> u32;
+}
+
+/// A payload in a slot of JavaScript's table, which it frees when it is dropped. Slots are counted from 1.
+#[derive(Debug)]
+pub struct Handle {
+    slot: u32,
+    len: u32,
+}
+
+impl Handle {
+    /// Takes over what is in a slot, with about so many bytes.
+    pub const fn new(slot: u32, len: u32) -> Self {
+        Self { slot, len }
+    }
+
+    fn adopt(slot: u32) -> Self {
+        Self { slot, len: measure(slot) }
+    }
+
+    /// The slot. What is in it still belongs to this handle.
+    pub const fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// About how many bytes it takes.
+    pub const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The slot, which JavaScript frees from now on.
+    pub fn into_slot(self) -> u32 {
+        let slot = self.slot;
+        core::mem::forget(self);
+        slot
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        release(self.slot);
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Self { slot: share(self.slot), len: self.len }
+    }
+}
+
+/// The slot is what tells payloads apart that are not to be looked into.
+impl PartialEq for Handle {
+    fn eq(&self, other: &Self) -> bool {
+        self.slot == other.slot
+    }
+}
+
+pub(super) fn text(value: &JsValue) -> Option<ByteString> {
+    value.as_string().map(ByteString::from)
+}
+
+fn list(texts: &[ByteString]) -> Array {
+    texts.iter().map(|text| JsValue::from_str(text)).collect()
+}
+
+/// A count in a double: whole and not negative.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(super) fn count(value: &JsValue) -> Option<u64> {
+    value.as_f64().map(|number| number as u64)
+}
+
+impl OpaquePayload for Handle {
+    fn byte_len(&self) -> usize {
+        self.len as usize
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        is_same(self.slot, other.slot)
+    }
+
+    fn no_arguments(encoding: Encoding) -> Self {
+        Self::from_arguments(encoding, &[])
+    }
+
+    fn from_arguments(encoding: Encoding, arguments: &[Argument<'_>]) -> Self {
+        let arguments: Array = arguments
+            .iter()
+            .map(|argument| match argument {
+                Argument::Text(text) => JsValue::from_str(text),
+                Argument::Texts(texts) => list(texts).into(),
+            })
+            .collect();
+        Self::adopt(from_arguments(encoding == Encoding::MessagePack, &arguments))
+    }
+
+    fn texts(&self) -> Option<Vec<ByteString>> {
+        texts(self.slot)?.iter().map(|value| text(&value)).collect()
+    }
+
+    fn message_id(&self) -> Option<ByteString> {
+        message_id(self.slot).map(ByteString::from)
+    }
+
+    fn members(&self) -> Option<Vec<Member<Self>>> {
+        let flat = members(self.slot)?;
+        let member = |index: u32| {
+            let slot = count(&flat.get(index)).and_then(|slot| u32::try_from(slot).ok());
+            Member { arguments: slot.map(Self::adopt), message_id: text(&flat.get(index + 1)) }
+        };
+        Some((0..flat.length()).step_by(2).map(member).collect())
+    }
+
+    fn delta(&self, keys: &[ByteString]) -> Option<Delta> {
+        let found = delta(self.slot, &keys.join("\n"))?;
+        let key = found.get(0).unchecked_into::<JsString>();
+        let order = match (count(&found.get(1)), count(&found.get(2))) {
+            _ if found.get(3).is_falsy() => DeltaOrder::Malformed,
+            (None, None) => DeltaOrder::Unordered,
+            (None, Some(sequence)) => DeltaOrder::Full(sequence),
+            (Some(base), Some(sequence)) => DeltaOrder::Next { base, sequence },
+            (Some(_), None) => DeltaOrder::Malformed,
+        };
+        Some(Delta { key: String::from(key).into(), order })
+    }
+
+    fn apply(&self, base: Option<&Self>, null_removes: bool) -> Option<Self> {
+        let merged = merge(self.slot, base.map_or(0, |base| base.slot), null_removes);
+        (merged != 0).then(|| Self::adopt(merged))
+    }
+}
