@@ -22,6 +22,8 @@ pub(crate) enum Need {
     Python,
     /// The standard library for wasm32.
     WasmTarget,
+    /// The browser.
+    Chromium,
 }
 
 impl Need {
@@ -43,6 +45,7 @@ impl Need {
                 tool("python3", "--version", (3, 10), &["python3", "python3-venv"])?;
                 python_environment()
             }
+            Self::Chromium => tool("chromium", "--version", (120, 0), &["chromium"]),
             Self::WasmTarget => {
                 let script = root().join("bindings/xtask/scripts/wasm-target.sh");
                 step("wasm32 standard library", || run(program("bash").arg(script).arg(wasm_folder())))

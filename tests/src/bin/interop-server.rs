@@ -1,4 +1,7 @@
 //! The interop hub on our server; `tests/interop/HUB.md` says what it does.
+//!
+//! `interop-server [--listen HOST:PORT] [--origin ORIGIN]…`: where to listen, a free port of 127.0.0.1 unless it is said, and
+//! from which pages browsers may come.
 #![allow(clippy::print_stdout)]
 
 use std::collections::HashMap;
@@ -295,13 +298,22 @@ fn hub() -> Result<Hub, hubwire_server::BuildError> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::default();
+    let mut address = "127.0.0.1:0".to_owned();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(option) = arguments.next() {
+        match (option.as_str(), arguments.next()) {
+            ("--listen", Some(value)) => address = value,
+            ("--origin", Some(value)) => config.cors.origins.push(value),
+            _ => return Err("usage: interop-server [--listen HOST:PORT] [--origin ORIGIN]…".into()),
+        }
+    }
     config.auth.signing_key = Some(KEY.into());
     config.times.keep_alive = Duration::from_secs(1);
     config.times.client_timeout = Duration::from_secs(5);
     config.times.handshake = Duration::from_secs(2);
     let options = HubOptions { stateful_reconnect: true, ..HubOptions::default() };
     let server = Server::builder().config(config).hub_with("/hubs/interop", hub()?, options).build()?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let input_ended = async {
         let mut sink = [0; 256];

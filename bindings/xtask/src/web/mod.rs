@@ -1,6 +1,7 @@
 //! `cargo xtask web`: the npm package `@hubwire/web`, from the crate to what is published. Also its size, its tests in Chromium
 //! and its measurements.
 
+mod suite;
 mod versions;
 
 use std::fs;
@@ -16,7 +17,8 @@ use crate::wasm::check_dependencies;
 
 const PACKAGE: &str = "bindings/web";
 const NAME: &str = "hubwire_web";
-pub(crate) const NPM: Need = Need::Npm(PACKAGE);
+
+pub(crate) use self::suite::{NEEDS, suite};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -51,7 +53,7 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
         return Err(format!("web takes no arguments, not \"{other}\""));
     }
     Need::WasmTarget.provide()?;
-    NPM.provide()?;
+    Need::Npm(PACKAGE).provide()?;
     let rows = build();
     if summary::print(&rows).failed > 0 {
         return Err("the package is not built".into());

@@ -1,0 +1,4 @@
+import * as hubwire from "@hubwire/web";
+import { main } from "../app.js";
+
+main(hubwire);

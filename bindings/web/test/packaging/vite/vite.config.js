@@ -1,0 +1,2 @@
+// The pages of the tests are not at the top of their site.
+export default { base: "./" };

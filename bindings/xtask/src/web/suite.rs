@@ -1,0 +1,92 @@
+//! The `web` suite: the package as it is shipped, in Chromium.
+
+use super::{PACKAGE, build, folder, size};
+use crate::Result;
+use crate::process::{Heartbeat, Output, build_binaries, program, root, run, run_and_read};
+use crate::setup::Need;
+use crate::summary::{self, Counts};
+
+const SHARED: &str = "bindings/js";
+
+pub(crate) const NEEDS: &[Need] = &[Need::WasmTarget, Need::Npm(PACKAGE), Need::Chromium];
+
+pub(crate) fn suite() -> Result<Counts> {
+    let mut counts = summary::print(&build());
+    if counts.failed > 0 {
+        return Ok(counts);
+    }
+    counts.add(Counts::check(size()));
+    counts.add(Counts::check(shared_tests()));
+    counts.add(in_chromium()?);
+    Ok(counts)
+}
+
+/// The tests of the TypeScript that needs no browser.
+fn shared_tests() -> Result<()> {
+    if !root().join(SHARED).join("package.json").is_file() {
+        println!("{SHARED} has no tests of its own");
+        return Ok(());
+    }
+    Need::Npm(SHARED).provide()?;
+    run(program("npm").args(["test", "--silent"]).current_dir(root().join(SHARED)))
+}
+
+fn in_chromium() -> Result<Counts> {
+    let mut node = program("node");
+    node.arg(folder().join("test/run.mjs"));
+    for (option, binary) in
+        ["--server", "--proxy"].iter().zip(build_binaries(&["interop-server", "fault-proxy"])?)
+    {
+        node.arg(option).arg(binary);
+    }
+    let _heartbeat = Heartbeat::start("tests in Chromium");
+    Ok(counted(&run_and_read(&mut node)?))
+}
+
+/// Counts `pass|fail|skip  FILE > TEST…` lines.
+fn counted(output: &Output) -> Counts {
+    let mut counts = Counts::default();
+    for line in output.stdout.lines() {
+        match line.split_once("  ") {
+            Some(("pass", _)) => counts.passed += 1,
+            Some(("skip", test)) => {
+                counts.skipped += 1;
+                counts.notes.push(format!("web: not run: {test}"));
+            }
+            Some(("fail", test)) => counts.add(Counts::failed(format!("web: {test}"))),
+            _ => {}
+        }
+    }
+    if !output.success && counts.failed == 0 {
+        counts.add(Counts::failed("web: the tests in Chromium did not come to their end"));
+    }
+    if counts.passed == 0 {
+        counts.add(Counts::failed("web: nothing passed in Chromium"));
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(success: bool, stdout: &str) -> Output {
+        Output { success, stdout: stdout.into(), stderr: String::new() }
+    }
+
+    #[test]
+    fn lines_are_counted_and_failures_named() {
+        let text =
+            "pass  a > b  (3 ms)\nfail  a > c: no  (4 ms)\nskip  a > d: why  (0 ms)\n\npassed by\n1 passed";
+        let counts = counted(&output(false, text));
+        assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 1, 1));
+        assert_eq!(counts.notes, ["web: a > c: no  (4 ms)", "web: not run: a > d: why  (0 ms)"]);
+    }
+
+    #[test]
+    fn a_run_that_breaks_off_or_tests_nothing_fails() {
+        assert_eq!(counted(&output(false, "pass  a > b  (3 ms)")).failed, 1);
+        assert_eq!(counted(&output(true, "")).failed, 1);
+        assert_eq!(counted(&output(true, "pass  a > b  (3 ms)")).failed, 0);
+    }
+}
