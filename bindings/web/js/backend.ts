@@ -4,10 +4,11 @@ import type {
   Backend, BackendCallOptions, BackendConfig, BackendConnection, BackendEvents, CallKind, Fault, Hint, Metrics, Milliseconds, Reply,
 } from "../../js/src/backend.js";
 import { HubError, toError } from "../../js/src/errors.js";
+import { Connection } from "../build/wasm/hubwire_web.js";
 import type { Codec } from "./codec.js";
 import { metricsOf } from "./events.js";
 import { Host, slotOf } from "./host.js";
-import { Connection, load, loaded, type ModuleSource } from "./load.js";
+import { load, loaded, type ModuleSource } from "./load.js";
 import { watchPage } from "./page.js";
 
 const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };

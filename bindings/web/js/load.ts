@@ -1,9 +1,12 @@
 /** The WebAssembly module: fetched and compiled once, when the first connection is started. */
 
-import initialise, { Connection, type InitInput } from "../build/wasm/hubwire_web.js";
+import initialise from "../build/wasm/hubwire_web.js";
 
-/** Where the module is: an address, or what was fetched of it. Asked for once. */
-export type ModuleSource = () => InitInput | Promise<InitInput>;
+/** Where the module is, or what it is. */
+export type WebModule = string | URL | Request | Response | BufferSource | WebAssembly.Module;
+
+/** Says where the module is. Asked once, unless it could not be loaded. */
+export type ModuleSource = () => WebModule | Promise<WebModule>;
 
 let loading: Promise<void> | undefined;
 let isLoaded = false;
@@ -23,5 +26,3 @@ export function load(source: ModuleSource): Promise<void> {
 }
 
 export const loaded = (): boolean => isLoaded;
-
-export { Connection };
