@@ -8,7 +8,14 @@ use crate::summary::{self, Counts};
 
 const SHARED: &str = "bindings/js";
 
-pub(crate) const NEEDS: &[Need] = &[Need::WasmTarget, Need::Npm(PACKAGE), Need::Chromium];
+pub(crate) const NEEDS: &[Need] = &[
+    Need::WasmTarget,
+    Need::Npm(PACKAGE),
+    Need::Npm("bindings/web/test/packaging/vite"),
+    Need::Npm("bindings/web/test/packaging/webpack"),
+    Need::Npm("bindings/web/test/packaging/esbuild"),
+    Need::Chromium,
+];
 
 pub(crate) fn suite() -> Result<Counts> {
     let mut counts = summary::print(&build());
