@@ -207,6 +207,7 @@ export type GapSource =
 
 /** A durable call that an earlier page or process left in the store. */
 export interface RestoredCall {
+  /** Below zero: the caller's own begin at 1. */
   readonly call: number;
   readonly target: string;
 }
@@ -226,7 +227,10 @@ export interface BackendEvents {
   uploadStarted(upload: number): void;
   uploadStopped(upload: number): void;
   event(event: ConnectionEvent): void;
+  /** Once, if there is a store: when it was read, or cannot be. The ends of those calls come behind. */
   restored(calls: readonly RestoredCall[]): void;
+  /** The core is of no use any more: every call has ended with this error, and the connection, too. */
+  broken(error: Fault): void;
   /** The delay before the next attempt, or null to give up. */
   retryDelay(question: RetryQuestion): Milliseconds | null;
   token(): string | null | undefined | Promise<string | null | undefined>;
@@ -243,8 +247,8 @@ export interface BackendConnection {
   /** Makes a call; its end comes with that id. Ids are chosen by the caller, from 1. Throws what encoding throws. */
   call(call: number, kind: CallKind, target: string, args: readonly unknown[], uploads: readonly number[], options: BackendCallOptions | undefined): void;
   cancel(call: number): void;
-  /** Throws what encoding throws. */
-  uploadItem(upload: number, item: unknown): void;
+  /** Throws what encoding throws. May return a promise, fulfilled when there is room for the next item. */
+  uploadItem(upload: number, item: unknown): void | Promise<void>;
   uploadEnd(upload: number, error: string | undefined): void;
   /** All handlers of a message have ended, or failed for that reason. */
   handled(delivery: number, reason: string | undefined): void;
