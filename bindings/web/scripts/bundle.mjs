@@ -13,8 +13,10 @@ const entries = ["index", "inline", "msgpack", "hubs"];
 const missing = entries.map((name) => `js/${name}.ts`).filter((file) => !existsSync(join(folder, file)));
 if (missing.length > 0) fail(`missing: ${missing.join(", ")}`);
 
-await modules();
+// What is wrong, esbuild has said by then.
+await modules().catch(() => process.exit(1));
 copyFileSync(join(folder, "build/wasm", wasm), join(dist, wasm));
+for (const name of ["LICENSE-APACHE", "LICENSE-MIT"]) copyFileSync(join(folder, "../..", name), join(dist, name));
 types();
 
 async function modules() {
@@ -67,7 +69,8 @@ function types() {
     if (needed.has(file)) return;
     if (!existsSync(file)) fail(`${relative(dist, from)} needs the types of ${relative(top, file)}, which is not shipped`);
     needed.add(file);
-    for (const [, path] of readFileSync(file, "utf8").matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)) {
+    for (const [, path] of readFileSync(file, "utf8").matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)) {
+      if (!path.startsWith(".")) fail(`${relative(dist, file)} needs types of ${path}, which is not in the package`);
       visit(resolve(dirname(file), path.replace(/\.js$/, ".d.ts")), file);
     }
   };

@@ -1,5 +1,6 @@
 // node check-module.mjs MODULE.wasm: what must not be in the WebAssembly module. One line for each finding.
 import { readFileSync } from "node:fs";
+import { sections } from "./module.mjs";
 
 /** What panics say, and where they are; and what the encodings of the native client would bring along. */
 const BARRED = [
@@ -32,20 +33,4 @@ process.exit(findings.length > 0 ? 1 : 0);
 
 function printable(text) {
   return text.replaceAll(/[^\x20-\x7e]+/g, "·");
-}
-
-/** Where the sections of a module are. */
-function sections(bytes) {
-  const found = [];
-  for (let at = 8; at < bytes.length; ) {
-    const id = bytes[at++];
-    let size = 0;
-    for (let shift = 0, more = true; more; shift += 7) {
-      more = bytes[at] > 127;
-      size += (bytes[at++] & 127) * 2 ** shift;
-    }
-    found.push({ id, from: at, to: at + size });
-    at += size;
-  }
-  return found;
 }

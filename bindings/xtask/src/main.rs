@@ -32,7 +32,8 @@ cargo xtask COMMAND
   sim [--seeds N] [--seed S]     simulate N worlds (100), or replay one with everything that happens in it
   vectors [--check]              write tests/vectors/*.json; with --check only compare
   web                            build the npm package @hubwire/web into bindings/web/dist
-  size                           build it, and what it weighs: raw, gzip, brotli; fails above the budget
+  size [--functions]             build it, and what it weighs: raw, gzip, brotli; fails above the budget;
+                                 with --functions what is large in the WebAssembly module
   lint                           fmt, clippy, rustdoc, cargo-deny
   help                           this text";
 

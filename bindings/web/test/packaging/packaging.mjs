@@ -12,9 +12,9 @@ const ECHOED = '{"text":"héllo","list":[1,null]}';
 
 /** What is built how, and which pages it has. */
 const PROJECTS = [
-  { name: "vite", build: ["node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"], pages: ["dist/index.html", "../plain/index.html"], emits: true },
-  { name: "webpack", build: ["build.mjs"], pages: ["index.html"], emits: true },
-  { name: "esbuild", build: ["build.mjs"], pages: ["inline.html", "copied.html"], emits: true },
+  { name: "vite", build: ["node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"], pages: ["dist/index.html", "../plain/index.html"] },
+  { name: "webpack", build: ["build.mjs"], pages: ["index.html"] },
+  { name: "esbuild", build: ["build.mjs"], pages: ["inline.html", "copied.html"] },
 ];
 
 export default ({ test }) => {
@@ -33,14 +33,14 @@ export default ({ test }) => {
     }
   });
 
-  for (const { name, build, pages, emits } of PROJECTS) {
+  for (const { name, build, pages } of PROJECTS) {
     const project = join(here, name);
     test(`installs and builds with ${name}`, async () => {
       assert.ok(tarball, "there is no packed package");
       await command(project, "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefer-offline", tarball);
       await command(project, process.execPath, ...build);
       const built = readdirSync(join(project, "dist"), { recursive: true });
-      assert.equal(built.some((file) => file.endsWith(".wasm")), emits, `has a module beside it, of ${built.join(", ")}`);
+      assert.ok(built.some((file) => file.endsWith(".wasm")), `no module among ${built.join(", ")}`);
     }, { timeout: 180_000 });
 
     for (const path of pages) {

@@ -1,4 +1,5 @@
-//! `hubwire-glue MODULE.wasm FOLDER NAME`: writes `FOLDER/NAME.js`, `NAME.d.ts` and `NAME_bg.wasm`, as `wasm-bindgen --target web` does.
+//! `hubwire-glue MODULE.wasm FOLDER NAME [--names]`: writes `FOLDER/NAME.js`, `NAME.d.ts` and `NAME_bg.wasm`, as
+//! `wasm-bindgen --target web` does. With `--names` the module keeps the names of its functions.
 
 use std::process::ExitCode;
 
@@ -6,14 +7,17 @@ use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [module, folder, name] = &arguments[..] else {
-        eprintln!("usage: hubwire-glue MODULE.wasm FOLDER NAME");
-        return ExitCode::from(2);
+    let (module, folder, name, names) = match &arguments[..] {
+        [module, folder, name] => (module, folder, name, false),
+        [module, folder, name, option] if option == "--names" => (module, folder, name, true),
+        _ => {
+            eprintln!("usage: hubwire-glue MODULE.wasm FOLDER NAME [--names]");
+            return ExitCode::from(2);
+        }
     };
     let mut bindgen = Bindgen::new();
     bindgen.input_path(module).out_name(name).typescript(true);
-    // Names of functions are most of an unoptimised module.
-    bindgen.remove_name_section(true).remove_producers_section(true);
+    bindgen.remove_name_section(!names).remove_producers_section(true);
     // Else the module would not be found by a loader that is given no path.
     bindgen.omit_default_module_path(false);
     match bindgen.web(true).and_then(|bindgen| bindgen.generate(folder)) {

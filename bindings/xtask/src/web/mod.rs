@@ -62,13 +62,28 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask size`: builds, then weighs.
+/// `cargo xtask size [--functions]`: builds, then weighs.
 pub(crate) fn size_command(args: &[String]) -> Result<()> {
-    if let Some(other) = args.first() {
-        return Err(format!("size takes no arguments, not \"{other}\""));
+    match args {
+        [] => {}
+        [option] if option == "--functions" => return functions(),
+        [other, ..] => return Err(format!("size takes only --functions, not \"{other}\"")),
     }
     command(&[])?;
     size()
+}
+
+/// Lists what is large in the module.
+fn functions() -> Result<()> {
+    Need::WasmTarget.provide()?;
+    Need::Npm(PACKAGE).provide()?;
+    compile()?;
+    let named = target_folder().join("wasm-named");
+    clear(&named)?;
+    write_glue(&named, &["--names"])?;
+    let module = named.join(format!("{NAME}_bg.wasm"));
+    run(program(npm_tool("wasm-opt")).args(["-Oz", "-g"]).arg(&module).arg("-o").arg(&module))?;
+    run(program("node").arg(folder().join("scripts/functions.mjs")).arg(&module))
 }
 
 /// Prints the table, and fails when the package is heavier than it may be.
@@ -107,17 +122,22 @@ fn dependencies() -> Result<()> {
 }
 
 fn glue() -> Result<()> {
-    let mut build = cargo();
-    build.args(["build", "--package", "hubwire-glue", JOBS]);
-    let module = target_folder().join(WASM_TARGET).join("wasm").join(format!("{NAME}.wasm"));
     let into = generated("");
     clear(&into)?;
-    for glue in executables(build, &["hubwire-glue"])? {
-        run(program(glue).arg(&module).arg(&into).arg(NAME))?;
-    }
+    write_glue(&into, &[])?;
     // The bundler turns the module into its bytes, for the entry that has it inside.
     let types = generated(&format!("{NAME}_bg.wasm.d.ts"));
     write(&types, "declare const bytes: Uint8Array<ArrayBuffer>;\nexport default bytes;\n")
+}
+
+fn write_glue(into: &Path, options: &[&str]) -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--package", "hubwire-glue", JOBS]);
+    let module = target_folder().join(WASM_TARGET).join("wasm").join(format!("{NAME}.wasm"));
+    for glue in executables(build, &["hubwire-glue"])? {
+        run(program(glue).arg(&module).arg(into).arg(NAME).args(options))?;
+    }
+    Ok(())
 }
 
 /// With the wasm-opt of npm: Debian's ends well and writes a module that does not start.

@@ -8,7 +8,15 @@ use crate::summary::{self, Counts};
 
 const SHARED: &str = "bindings/js";
 
-pub(crate) const NEEDS: &[Need] = &[Need::WasmTarget, Need::Npm(PACKAGE), Need::Chromium];
+pub(crate) const NEEDS: &[Need] = &[
+    Need::WasmTarget,
+    Need::Npm(PACKAGE),
+    Need::Npm(SHARED),
+    Need::Npm("bindings/web/test/packaging/vite"),
+    Need::Npm("bindings/web/test/packaging/webpack"),
+    Need::Npm("bindings/web/test/packaging/esbuild"),
+    Need::Chromium,
+];
 
 pub(crate) fn suite() -> Result<Counts> {
     let mut counts = summary::print(&build());
@@ -16,19 +24,41 @@ pub(crate) fn suite() -> Result<Counts> {
         return Ok(counts);
     }
     counts.add(Counts::check(size()));
-    counts.add(Counts::check(shared_tests()));
+    counts.add(shared_tests()?);
     counts.add(in_chromium()?);
     Ok(counts)
 }
 
 /// The tests of the TypeScript that needs no browser.
-fn shared_tests() -> Result<()> {
-    if !root().join(SHARED).join("package.json").is_file() {
-        println!("{SHARED} has no tests of its own");
-        return Ok(());
+fn shared_tests() -> Result<Counts> {
+    let npm = |args: &[&str]| {
+        let mut npm = program("npm");
+        npm.args(args).current_dir(root().join(SHARED));
+        npm
+    };
+    let mut counts = Counts::check(run(&mut npm(&["run", "--silent", "check"])));
+    counts.add(tap(&run_and_read(&mut npm(&["test", "--silent"]))?));
+    Ok(counts)
+}
+
+/// Counts what Node's test runner has printed.
+fn tap(output: &Output) -> Counts {
+    let lines = || output.stdout.lines().map(str::trim);
+    let number = |what: &str| {
+        let found = lines().find_map(|line| line.strip_prefix(what)?.trim().parse().ok());
+        found.unwrap_or(0)
+    };
+    let failures = lines().filter_map(|line| line.strip_prefix("not ok "));
+    let mut counts = Counts {
+        passed: number("# pass "),
+        failed: number("# fail "),
+        skipped: number("# skipped "),
+        notes: failures.map(|test| format!("web: {SHARED}: {test}")).collect(),
+    };
+    if counts.passed == 0 || (!output.success && counts.failed == 0) {
+        counts.add(Counts::failed(format!("web: the tests of {SHARED} did not come to their end")));
     }
-    Need::Npm(SHARED).provide()?;
-    run(program("npm").args(["test", "--silent"]).current_dir(root().join(SHARED)))
+    counts
 }
 
 fn in_chromium() -> Result<Counts> {
@@ -81,6 +111,14 @@ mod tests {
         let counts = counted(&output(false, text));
         assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 1, 1));
         assert_eq!(counts.notes, ["web: a > c: no  (4 ms)", "web: not run: a > d: why  (0 ms)"]);
+    }
+
+    #[test]
+    fn the_summary_of_node_is_read() {
+        let counts = tap(&output(false, "ok 1 - a\nnot ok 2 - b\n# pass 1\n# fail 1\n# skipped 2\n"));
+        assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 1, 2));
+        assert_eq!(counts.notes, ["web: bindings/js: 2 - b"]);
+        assert_eq!(tap(&output(true, "")).failed, 1);
     }
 
     #[test]
