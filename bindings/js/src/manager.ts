@@ -280,9 +280,7 @@ export class BaseHubManager {
 
   #changed(entry: Hub, change: StateChange): void {
     const { to, cause } = change;
-    if (entry.stopping) {
-      // The end of the stop is what counts.
-    } else if (to === Connected) {
+    if (to === Connected) {
       entry.starting = 0;
       this.#activate(entry);
       this.#answer(entry);

@@ -180,9 +180,6 @@ const pulled = (source: AsyncIterable<unknown>, send: Send, end: End): Upload =>
   };
   return {
     async start() {
-      if (iterator || stopped) {
-        return;
-      }
       try {
         iterator = source[Symbol.asyncIterator]();
         for (;;) {

@@ -33,6 +33,17 @@ test("a start that fails is rejected with the error and without onclose", async 
   assert.equal(closed, 0);
 });
 
+test("onclose comes once for each time that there was a connection", async () => {
+  const { connection, fake } = await makeConnected();
+  let closed = 0;
+  connection.onclose(() => closed++);
+  fake.closed(NETWORK);
+  const start = connection.start();
+  fake.closed(NETWORK);
+  await assert.rejects(start);
+  assert.equal(closed, 1);
+});
+
 test("a platform that cannot even start leaves the connection disconnected", async () => {
   const { connection, fake } = make();
   const start = connection.start();

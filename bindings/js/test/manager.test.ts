@@ -270,6 +270,7 @@ test("one that waits for its place may be disconnected", async () => {
   const second = manager.connect("/b");
   await settle();
   void manager.disconnect("/b");
+  fakeOf("/b").stopped();
   await assert.rejects(second, { name: "AbortError" });
   fakeOf("/a").closed();
   await settle();
@@ -284,4 +285,36 @@ test("a connection that the application starts on its own counts", async () => {
   await manager.hub("/a").stop();
   await manager.connect("/b");
   assert.deepEqual(open(), ["/b"]);
+});
+
+test("one that the application starts on its own while it waits for its place, and that fails, is told", async () => {
+  const { manager, fakeOf } = make({ maxConnections: 1, auto: false });
+  const first = manager.connect("/a");
+  await settle();
+  fakeOf("/a").connected();
+  await first;
+  manager.release("/a");
+  const second = manager.connect("/b");
+  const own = manager.hub("/b").start();
+  fakeOf("/a").closed();
+  await settle();
+  fakeOf("/b").closed(NETWORK);
+  await assert.rejects(own, { message: NETWORK.text });
+  await assert.rejects(second, { message: `/b: ${NETWORK.text}` });
+  assert.equal(fakeOf("/b").of("start").length, 1);
+});
+
+test("a place is free again after a start that failed, whoever made it", async () => {
+  const { manager, fakeOf } = make({ maxConnections: 1, auto: false });
+  const failed = manager.connect("/a");
+  await settle();
+  fakeOf("/a").closed(NETWORK);
+  await assert.rejects(failed);
+  const own = manager.hub("/a").start();
+  fakeOf("/a").closed(NETWORK);
+  await assert.rejects(own);
+  const other = manager.connect("/b");
+  await settle();
+  fakeOf("/b").connected();
+  await other;
 });

@@ -23,6 +23,24 @@ test("the arguments of the caller stay as they are", async () => {
   assert.equal(args.length, 2);
 });
 
+test("a subject tells its subscribers, until they dispose", () => {
+  const subject = new Subject<number>();
+  const seen: unknown[] = [];
+  const subscribe = (name: string) =>
+    subject.subscribe({
+      next: (item) => seen.push([name, item]),
+      error: (error) => seen.push([name, error]),
+      complete: () => seen.push([name, "complete"]),
+    });
+  const first = subscribe("first");
+  subscribe("second");
+  subject.next(1);
+  first.dispose();
+  subject.error("no");
+  subject.complete();
+  assert.deepEqual(seen, [["first", 1], ["second", 1], ["second", "no"], ["second", "complete"]]);
+});
+
 test("items of a subject wait until the call was sent, then leave at once", async () => {
   const { connection, fake } = await makeConnected();
   const subject = new Subject<number>();
@@ -168,6 +186,20 @@ test("an upload that nobody reads any more is let go", async () => {
   await settle();
   assert.deepEqual([disposed, returned], [1, 1]);
   assert.deepEqual(fake.of("uploadEnd"), []);
+});
+
+test("an item that comes after nobody reads the upload any more is not sent", async () => {
+  const { connection, fake } = await makeConnected();
+  let give!: (result: IteratorResult<number>) => void;
+  const iterable = {
+    [Symbol.asyncIterator]: () => ({ next: () => new Promise<IteratorResult<number>>((resolve) => (give = resolve)) }),
+  };
+  void connection.invoke("Sum", iterable);
+  fake.events.uploadStarted(2);
+  fake.events.uploadStopped(2);
+  give({ done: false, value: 1 });
+  await settle();
+  assert.deepEqual(fake.of("uploadItem"), []);
 });
 
 test("uploads end with their call, but go on behind one that was only sent", async () => {

@@ -37,9 +37,7 @@ export class TypingSignal {
 
   /** As {@link stop}, where the server knows by itself. Returns whether the user was writing. */
   forget(conversation: string): boolean {
-    const writing = this.#writing.get(conversation);
-    clearTimeout(writing?.idle);
-    clearTimeout(writing?.told);
+    clearTimeout(this.#writing.get(conversation)?.idle);
     return this.#writing.delete(conversation);
   }
 }
