@@ -183,7 +183,7 @@ export interface OutboxProgress {
 
 /** How good a connection is. */
 export interface Quality {
-  /** `good`: a round trip, jitter counted twice, takes less than 150 ms; `fair`: less than 400; `lost`: no connection. */
+  /** `good`: a round trip, jitter counted twice, takes less than 150 ms; `fair`: less than 400 ms. */
   readonly grade: Grade;
   /** The smoothed round-trip time; null before it was measured. */
   readonly rtt: Milliseconds | null;

@@ -210,7 +210,11 @@ export class HubConnection {
   }
 
   /** As {@link stream}, with options. */
-  streamCall<T = any>(methodName: string, args: readonly unknown[] = [], options: StreamCallOptions = {}): HubStream<T> {
+  streamCall<T = any>(
+    methodName: string,
+    args: readonly unknown[] = [],
+    options: StreamCallOptions = {},
+  ): HubStream<T> {
     return makeStream(this.#calls, methodName, args, options, (text) => this.#log(text));
   }
 

@@ -72,5 +72,9 @@ export const asHubError = (thrown: unknown): HubError =>
 /** Makes errors of the faults in something. */
 export const withErrors = <T extends Cause | ConnectionEvent>(value: T): WithErrors<T> => {
   const { error, reason } = value as { error?: Fault; reason?: Fault };
-  return { ...value, ...(error && { error: toError(error) }), ...(reason && { reason: toError(reason) }) } as WithErrors<T>;
+  return {
+    ...value,
+    ...(error && { error: toError(error) }),
+    ...(reason && { reason: toError(reason) }),
+  } as WithErrors<T>;
 };

@@ -53,7 +53,17 @@ export const toLogger = (logging: LogLevel | string | ILogger | null | undefined
   }
   if (typeof logging === "string") {
     const level = new Map(
-      Object.entries({ trace: 0, debug: 1, info: 2, information: 2, warn: 3, warning: 3, error: 4, critical: 5, none: 6 }),
+      Object.entries({
+        trace: 0,
+        debug: 1,
+        info: 2,
+        information: 2,
+        warn: 3,
+        warning: 3,
+        error: 4,
+        critical: 5,
+        none: 6,
+      }),
     ).get(logging.toLowerCase());
     if (level === undefined) {
       throw new Error(`Unknown log level: ${logging}`);

@@ -60,9 +60,9 @@ interface Hub {
  * The hubs of one server, each with one connection that all of the application shares. Each platform has its own
  * `HubManager`, which knows its builder.
  *
- * A hub is idle when nobody would miss it: everybody who got it from {@link hub} or {@link connect} has given it back with
- * {@link release}, no handler is registered, no call is under way and its outbox is empty. After five minutes of that,
- * noticed within five more, its connection is closed; its next use starts it again.
+ * A hub is idle when nobody would miss it: everybody who got it from {@link hub} or {@link connect} has given it back
+ * with {@link release}, no handler is registered, no call is under way and its outbox is empty. After five minutes of
+ * that, noticed within five more, its connection is closed; its next use starts it again.
  *
  * At most 100 hubs have a connection. One more takes the place of the one that is idle for longest; when none is, it is
  * refused with the kind `Overflow`. A connection that the application starts on its own is counted but not refused.
@@ -212,11 +212,13 @@ export class BaseHubManager {
         const text = `There was no connection within ${this.#connectTimeout} ms; it is still being made.`;
         waiter.reject(new TimeoutError(`${entry.path}: ${text}`));
       }, this.#connectTimeout);
-      const done = <T extends unknown[]>(end: (...values: T) => void) => (...values: T): void => {
-        clearTimeout(late);
-        entry.waiters.delete(waiter);
-        end(...values);
-      };
+      const done =
+        <T extends unknown[]>(end: (...values: T) => void) =>
+        (...values: T): void => {
+          clearTimeout(late);
+          entry.waiters.delete(waiter);
+          end(...values);
+        };
       const waiter: Waiter = { resolve: done(resolve), reject: done(reject) };
       entry.waiters.add(waiter);
       try {
@@ -248,7 +250,7 @@ export class BaseHubManager {
     const start = (entry.starting = ++this.#turn);
     try {
       // Those that stop have their places until then.
-      for (let stopping; (stopping = this.#mustStop(entry)).length; ) {
+      for (let stopping; (stopping = this.#mustStop(entry)).length;) {
         await Promise.race(stopping);
         if (entry.starting !== start) {
           return;

@@ -45,7 +45,7 @@ export class Uploads {
   /** Takes the streams out of arguments, and gives each the next of the ids. */
   take(args: unknown[], nextId: () => number): number[] {
     const ids: number[] = [];
-    for (let index = 0; index < args.length; ) {
+    for (let index = 0; index < args.length;) {
       const argument = args[index];
       const make = isObservable(argument) ? subscribed : isIterable(argument) ? pulled : undefined;
       if (make) {

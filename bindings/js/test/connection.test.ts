@@ -116,7 +116,9 @@ test("stop of a disconnected connection does nothing", async () => {
 test("reconnecting and reconnected are told with error and new id", async () => {
   const { connection, fake } = await makeConnected();
   const told: unknown[] = [];
-  connection.onreconnecting((error) => told.push(["reconnecting", error?.message, connection.state, connection.connectionId]));
+  connection.onreconnecting((error) =>
+    told.push(["reconnecting", error?.message, connection.state, connection.connectionId]),
+  );
   connection.onreconnected((id) => told.push(["reconnected", id, connection.state]));
   connection.onclose(() => told.push("closed"));
   fake.lost();
@@ -268,7 +270,11 @@ test("hints, acknowledgements and positions reach the core", async () => {
   connection.hint("online");
   connection.acknowledge("m1");
   connection.nack("m2", "no");
-  assert.deepEqual(fake.commands, [["hint", "online"], ["acknowledge", "m1"], ["nack", "m2", "no"]]);
+  assert.deepEqual(fake.commands, [
+    ["hint", "online"],
+    ["acknowledge", "m1"],
+    ["nack", "m2", "no"],
+  ]);
   assert.deepEqual(await connection.positions(), ["epoch/3/group:news"]);
 });
 

@@ -9,7 +9,13 @@ test("everything the official package exports is here, but for what platforms ad
 });
 
 test("enums have the same values", () => {
-  for (const name of ["LogLevel", "HttpTransportType", "TransferFormat", "MessageType", "HubConnectionState"] as const) {
+  for (const name of [
+    "LogLevel",
+    "HttpTransportType",
+    "TransferFormat",
+    "MessageType",
+    "HubConnectionState",
+  ] as const) {
     assert.deepEqual(ours[name], official[name], name);
   }
 });

@@ -135,13 +135,25 @@ test("results of handlers answer the server", async () => {
   assert.deepEqual(await answerOf(async (n) => n + 2), { type: "value", value: 22 });
   assert.deepEqual(await answerOf(() => null), { type: "value", value: null });
   assert.deepEqual(await answerOf(() => 0), { type: "value", value: 0 });
-  assert.deepEqual(await answerOf(() => {}, () => 5), { type: "value", value: 5 });
+  assert.deepEqual(
+    await answerOf(
+      () => {},
+      () => 5,
+    ),
+    { type: "value", value: 5 },
+  );
 });
 
 test("no result, several results and failures are answered as what they are", async () => {
   assert.deepEqual(await answerOf(), { type: "noHandler" });
   assert.deepEqual(await answerOf(() => {}), { type: "noHandler" });
-  assert.deepEqual(await answerOf(() => 1, () => 2), { type: "manyHandlers" });
+  assert.deepEqual(
+    await answerOf(
+      () => 1,
+      () => 2,
+    ),
+    { type: "manyHandlers" },
+  );
   const error = { type: "error", text: "Error: from callback" };
   assert.deepEqual(
     await answerOf(() => {
@@ -186,7 +198,13 @@ const handledOf = async (...handlers: ((...args: any[]) => unknown)[]) => {
 };
 
 test("a delivery is handled at once when no handler is asynchronous", async () => {
-  assert.deepEqual(await handledOf(() => {}, () => 1), [1, 3, undefined]);
+  assert.deepEqual(
+    await handledOf(
+      () => {},
+      () => 1,
+    ),
+    [1, 3, undefined],
+  );
 });
 
 test("a delivery is handled when the last asynchronous handler has ended", async () => {

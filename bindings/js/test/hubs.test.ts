@@ -1,13 +1,25 @@
 import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
-import { HubClient, ChatHubClient, TaskHubClient, chatHub, configureHub, taskHub, videoHub } from "../src/hubs/index.js";
+import {
+  HubClient,
+  ChatHubClient,
+  TaskHubClient,
+  chatHub,
+  configureHub,
+  taskHub,
+  videoHub,
+} from "../src/hubs/index.js";
 import { make, makeConnected } from "./fake-backend.js";
 
 afterEach(() => mock.timers.reset());
 
 const makeChat = async () => {
   const made = await makeConnected((builder) => configureHub(builder, chatHub));
-  return { ...made, chat: new ChatHubClient(made.connection), sent: () => made.fake.calls.map(({ target, args }) => [target, ...args]) };
+  return {
+    ...made,
+    chat: new ChatHubClient(made.connection),
+    sent: () => made.fake.calls.map(({ target, args }) => [target, ...args]),
+  };
 };
 
 test("methods of the chat hub have the arguments of its contract", async () => {
@@ -76,9 +88,15 @@ test("writing is told at once, again before the server forgets it, and its end a
   assert.equal(sent().length, 2);
   chat.startTyping("other");
   mock.timers.tick(2_999);
-  assert.deepEqual(sent().slice(1), [["StartTyping", "c"], ["StartTyping", "other"]]);
+  assert.deepEqual(sent().slice(1), [
+    ["StartTyping", "c"],
+    ["StartTyping", "other"],
+  ]);
   mock.timers.tick(1);
-  assert.deepEqual(sent().slice(3), [["StopTyping", "c"], ["StopTyping", "other"]]);
+  assert.deepEqual(sent().slice(3), [
+    ["StopTyping", "c"],
+    ["StopTyping", "other"],
+  ]);
   chat.stopTyping("c");
   assert.equal(sent().length, 5);
 });
@@ -144,7 +162,10 @@ test("a task that makes a video is subscribed to on the hub for that, too", asyn
   void tasks.subscribeToTask("8", "video_generation");
   void tasks.subscribeToTask("9", "spend_update");
   assert.deepEqual(asked, [videoHub], "asked for once");
-  assert.deepEqual(video.fake.calls.map(({ args }) => args[0]), ["7", "8"]);
+  assert.deepEqual(
+    video.fake.calls.map(({ args }) => args[0]),
+    ["7", "8"],
+  );
   tasksHub.fake.complete(1);
   video.fake.fail(1, { kind: "Refused", text: "Unauthorized access to task" });
   await assert.rejects(both, { message: "Unauthorized access to task" });
@@ -154,7 +175,14 @@ test("events of tasks are objects, whether they come as one or as a list", () =>
   const { connection, fake } = make();
   const tasks = new TaskHubClient(connection);
   const seen: unknown[] = [];
-  for (const event of ["taskStarted", "taskProgress", "taskCompleted", "taskFailed", "taskCancelled", "taskTimedOut"] as const) {
+  for (const event of [
+    "taskStarted",
+    "taskProgress",
+    "taskCompleted",
+    "taskFailed",
+    "taskCancelled",
+    "taskTimedOut",
+  ] as const) {
     tasks.on(event, (value) => seen.push(value));
   }
   const whole = { taskId: "7", progressPercentage: 40, status: "running", message: null };

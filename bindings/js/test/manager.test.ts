@@ -48,7 +48,13 @@ test("the same path gives the same connection, configured once", () => {
   assert.equal(fakeOf("/hubs/chat").config.retryFirstStart, true);
   assert.deepEqual(fakeOf("/hubs/tasks").config.joins, taskHub.joins);
   assert.equal(fakeOf("/hubs/tasks").config.pingMethod, "Ping");
-  assert.deepEqual([...manager.states()], [["/hubs/chat", "Disconnected"], ["/hubs/tasks", "Disconnected"]]);
+  assert.deepEqual(
+    [...manager.states()],
+    [
+      ["/hubs/chat", "Disconnected"],
+      ["/hubs/tasks", "Disconnected"],
+    ],
+  );
 });
 
 test("options are checked", () => {

@@ -9,7 +9,13 @@ import { HubConnectionBuilder } from "./fake-backend.js";
 
 type Public<T> = Pick<T, keyof T>;
 /** Enums are different by name, too; their values are compared below. */
-type Value<E> = E extends string ? `${E}` : E extends number ? `${E}` extends `${infer N extends number}` ? N : never : never;
+type Value<E> = E extends string
+  ? `${E}`
+  : E extends number
+    ? `${E}` extends `${infer N extends number}`
+      ? N
+      : never
+    : never;
 
 // The connection, member by member but `state`, whose type is an enum.
 type Connection = Omit<Public<official.HubConnection>, "state">;

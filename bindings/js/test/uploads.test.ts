@@ -38,7 +38,12 @@ test("a subject tells its subscribers, until they dispose", () => {
   first.dispose();
   subject.error("no");
   subject.complete();
-  assert.deepEqual(seen, [["first", 1], ["second", 1], ["second", "no"], ["second", "complete"]]);
+  assert.deepEqual(seen, [
+    ["first", 1],
+    ["second", 1],
+    ["second", "no"],
+    ["second", "complete"],
+  ]);
 });
 
 test("items of a subject wait until the call was sent, then leave at once", async () => {
@@ -52,7 +57,11 @@ test("items of a subject wait until the call was sent, then leave at once", asyn
   subject.next(3);
   subject.complete();
   subject.next(4);
-  assert.deepEqual(fake.of("uploadItem"), [[2, 1], [2, 2], [2, 3]]);
+  assert.deepEqual(fake.of("uploadItem"), [
+    [2, 1],
+    [2, 2],
+    [2, 3],
+  ]);
   assert.deepEqual(fake.of("uploadEnd"), [[2, undefined]]);
 });
 
@@ -64,7 +73,10 @@ test("a subject that ended before the call was sent ends behind its items", asyn
   subject.error(new Error("boom"));
   subject.complete();
   fake.events.uploadStarted(2);
-  assert.deepEqual(fake.commands.slice(-2), [["uploadItem", 2, 1], ["uploadEnd", 2, "boom"]]);
+  assert.deepEqual(fake.commands.slice(-2), [
+    ["uploadItem", 2, 1],
+    ["uploadEnd", 2, "boom"],
+  ]);
 });
 
 test("errors of sources are told as their text", async () => {
@@ -111,7 +123,10 @@ test("an item that cannot be encoded ends the upload, for both kinds of sources"
   subject.next({});
   subject.next({});
   await settle();
-  assert.deepEqual(fake.of("uploadEnd"), [[2, "circular"], [3, "circular"]]);
+  assert.deepEqual(fake.of("uploadEnd"), [
+    [2, "circular"],
+    [3, "circular"],
+  ]);
   assert.equal(returned, 1);
 });
 
@@ -132,7 +147,11 @@ test("an async iterable is asked for nothing before the call was sent", async ()
   assert.equal(asked, 0);
   fake.events.uploadStarted(2);
   await settle();
-  assert.deepEqual(fake.of("uploadItem"), [[2, 1], [2, 2], [2, 3]]);
+  assert.deepEqual(fake.of("uploadItem"), [
+    [2, 1],
+    [2, 2],
+    [2, 3],
+  ]);
   assert.deepEqual(fake.of("uploadEnd"), [[2, undefined]]);
 });
 
@@ -149,7 +168,10 @@ test("the next item is asked for when there is room for it", async () => {
   assert.deepEqual(fake.of("uploadItem"), [[2, 1]]);
   room();
   await settle();
-  assert.deepEqual(fake.of("uploadItem"), [[2, 1], [2, 2]]);
+  assert.deepEqual(fake.of("uploadItem"), [
+    [2, 1],
+    [2, 2],
+  ]);
 });
 
 test("an async iterable that throws ends the upload with its text", async () => {
@@ -230,7 +252,10 @@ test("a source that ends while it is subscribed to, or fails to be, does no harm
   };
   void connection.send("Sum", sync);
   fake.events.uploadStarted(2);
-  assert.deepEqual(fake.commands.slice(-2), [["uploadItem", 2, 1], ["uploadEnd", 2, undefined]]);
+  assert.deepEqual(fake.commands.slice(-2), [
+    ["uploadItem", 2, 1],
+    ["uploadEnd", 2, undefined],
+  ]);
   assert.equal(disposed, 1);
   const broken = {
     subscribe() {

@@ -18,8 +18,8 @@ export type Methods = { [name: string]: (...args: any[]) => unknown };
 export type EventShape = readonly [target: string, ...fields: string[]];
 
 /**
- * The base of clients for one hub: `M` has its methods, `E` what its events say. A client for another hub is a file with
- * these two types, a table of the events, a {@link HubDefinition}, and methods for what callers should not have to know.
+ * The base of clients for one hub: `M` has its methods, `E` what its events say. A client for another hub is a file
+ * with these two types, a table of the events, a {@link HubDefinition}, and a method for each method of the hub.
  */
 export abstract class HubClient<M extends Methods, E extends object> {
   readonly #events: { readonly [K in keyof E]: EventShape };
