@@ -120,8 +120,8 @@ export abstract class BaseHubConnectionBuilder {
   }
 
   /**
-   * Hubwire's own defaults, for what is not set otherwise: connections are tried again for ever, with full jitter of 1 s
-   * up to 30 s, the first start included; calls made meanwhile wait in an outbox of 10,000 calls and 16 MiB.
+   * Hubwire's own defaults, for what is not set otherwise: connections are tried again for ever, with full jitter of
+   * 1 s up to 30 s, the first start included; calls made meanwhile wait in an outbox of 10,000 calls and 16 MiB.
    */
   withResilience(): this {
     this.#resilient = true;

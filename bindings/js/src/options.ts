@@ -38,8 +38,8 @@ export interface StreamCallOptions extends Omit<BackendCallOptions, "durable" | 
 /** A call that was made: a promise of its result that can do more. */
 export interface Call<T> extends Promise<T> {
   /**
-   * Fulfilled when the call was handed over to the connection, or waits in the outbox; for a durable one, when it is safe
-   * in the store. Rejected, as the call itself, if it comes to nothing before.
+   * Fulfilled when the call was handed over to the connection, or waits in the outbox; for a durable one, when it is
+   * safe in the store. Rejected, as the call itself, if it comes to nothing before.
    */
   readonly accepted: Promise<void>;
   /** Takes the call back: it ends with an `AbortError`. Does nothing once it has ended. */
