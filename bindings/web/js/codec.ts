@@ -21,14 +21,14 @@ export type FlatHeaders = string[];
 /** Takes decoded messages, in order. `size` is about how many bytes the payload has. */
 export interface Sink {
   /** A call without id, headers and streams: nearly every message is one. */
-  invoked(target: string, args: unknown[], size: number): void;
-  call(type: 1 | 4, id: string | undefined, target: string, args: unknown[], size: number, streams: string[] | undefined, headers: FlatHeaders | undefined): void;
-  item(id: string, item: unknown, size: number): void;
+  invoked_(target: string, args: unknown[], size: number): void;
+  receivedCall_(type: 1 | 4, id: string | undefined, target: string, args: unknown[], size: number, streams: string[] | undefined, headers: FlatHeaders | undefined): void;
+  receivedItem_(id: string, item: unknown, size: number): void;
   /** `hasValue`: also null is a value. */
-  completion(id: string, hasValue: boolean, value: unknown, size: number, error: string | undefined): void;
+  receivedCompletion_(id: string, hasValue: boolean, value: unknown, size: number, error: string | undefined): void;
   /** Types 5, 6, 8 and 9. */
-  control(type: number, id: string | undefined, sequenceId: number): void;
-  close(error: string | undefined, allowReconnect: boolean, retryAfter: number): void;
+  receivedControl_(type: number, id: string | undefined, sequenceId: number): void;
+  receivedClose_(error: string | undefined, allowReconnect: boolean, retryAfter: number): void;
 }
 
 /** A hub protocol: an object of the application's that is given to `withHubProtocol`. */

@@ -80,9 +80,9 @@ function call(type: 1 | 4, envelope: Envelope, size: number, sink: Sink): void {
   }
   const streams = streamsOf(envelope);
   if (type === 1 && id === undefined && headers === undefined && streams === undefined) {
-    sink.invoked(target, args, size);
+    sink.invoked_(target, args, size);
   } else {
-    sink.call(type, id, target, args, size, streams, headers);
+    sink.receivedCall_(type, id, target, args, size, streams, headers);
   }
 }
 
@@ -102,7 +102,7 @@ function message(parsed: unknown, size: number, sink: Sink): void {
       if (!("item" in envelope)) {
         throw missing("item");
       }
-      return sink.item(id, envelope["item"], size);
+      return sink.receivedItem_(id, envelope["item"], size);
     }
     case 3: {
       const id = needed(envelope, "invocationId");
@@ -111,12 +111,12 @@ function message(parsed: unknown, size: number, sink: Sink): void {
       if (hasValue && typeof envelope["error"] === "string") {
         throw errorAndResult();
       }
-      return sink.completion(id, hasValue, envelope["result"], size, error);
+      return sink.receivedCompletion_(id, hasValue, envelope["result"], size, error);
     }
     case 5:
-      return sink.control(type, needed(envelope, "invocationId"), 0);
+      return sink.receivedControl_(type, needed(envelope, "invocationId"), 0);
     case 6:
-      return sink.control(type, undefined, 0);
+      return sink.receivedControl_(type, undefined, 0);
     case 7: {
       const error = text(envelope, "error");
       const allow = envelope["allowReconnect"] ?? false;
@@ -127,11 +127,11 @@ function message(parsed: unknown, size: number, sink: Sink): void {
       if (typeof after !== "number" || !Number.isInteger(after)) {
         throw wrong("retryAfterMs", "an integer of at least 0");
       }
-      return sink.close(error, allow, after);
+      return sink.receivedClose_(error, allow, after);
     }
     case 8:
     case 9:
-      return sink.control(type, undefined, sequence(envelope));
+      return sink.receivedControl_(type, undefined, sequence(envelope));
     case undefined:
       throw missing("type");
     default:

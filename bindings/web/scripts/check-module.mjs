@@ -4,7 +4,7 @@ import { sections } from "./module.mjs";
 
 /** What panics say, and where they are; and what the encodings of the native client would bring along. */
 const BARRED = [
-  "panicked", "called `Option", "called `Result", "index out of bounds", "out of range for slice", "attempt to ",
+  "panicked", "called `Option::unwrap()", "called `Result", "index out of bounds", "out of range for slice", "attempt to ",
   "already borrowed", "assertion", "unreachable code", "src/", "src\\", ".rs", "/rustc/", "serde", "RefCell",
 ];
 

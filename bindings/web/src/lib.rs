@@ -15,8 +15,8 @@ use core::time::Duration;
 
 use bytestring::ByteString;
 use hubwire::client::{
-    CallId, CallKind, CallRequest, Command, DeliveryId, Hint, Input, Misuse, Reply, ReplyId, RequestFailure,
-    RequestId, UploadId,
+    CallId, CallKind, CallRequest, Command, ConnectionState, DeliveryId, Hint, Input, Misuse, Reply, ReplyId,
+    RequestFailure, RequestId, UploadId,
 };
 use hubwire::protocol::{
     AvailableTransport, Call, CancelInvocation, Close, Completion, Extensions, Feature, HandshakeResponse,
@@ -102,6 +102,12 @@ impl Connection {
     /// Disconnects.
     pub fn stop(&mut self, now: f64) {
         self.command(now, Command::Stop);
+    }
+
+    /// Whether nothing is connected, and nothing is to be.
+    #[wasm_bindgen(js_name = isDisconnected)]
+    pub fn is_disconnected(&self) -> bool {
+        self.0.state() == ConnectionState::Disconnected
     }
 
     /// Whether calls should be made now, or wait.

@@ -48,12 +48,21 @@ extern "C" {
 
     // Transports.
 
-    /// A constructor that takes the place of the platform's, and what it makes of the address.
+    /// A WebSocket to that address, made with the platform's constructor or that of the application.
     #[wasm_bindgen(method, catch, js_name = webSocket)]
-    pub fn web_socket(this: &Host, url: &str, token: Option<&str>) -> Result<web_sys::WebSocket, JsValue>;
+    pub fn web_socket(
+        this: &Host,
+        link: u32,
+        url: &str,
+        token: Option<&str>,
+    ) -> Result<web_sys::WebSocket, JsValue>;
     #[wasm_bindgen(method, catch, js_name = eventSource)]
-    pub fn event_source(this: &Host, url: &str, token: Option<&str>)
-    -> Result<web_sys::EventSource, JsValue>;
+    pub fn event_source(
+        this: &Host,
+        link: u32,
+        url: &str,
+        token: Option<&str>,
+    ) -> Result<web_sys::EventSource, JsValue>;
     /// The handler of that event (0 open, 1 message, 2 error, 3 close) of a transport.
     #[wasm_bindgen(method)]
     pub fn listener(this: &Host, link: u32, event: u8) -> Function;

@@ -82,7 +82,7 @@ impl Link {
         let failed = |error: JsValue| RequestFailure::Network(message(&error));
         let kind = match request.transport {
             Transport::WebSockets => {
-                let socket = host.web_socket(url, token).map_err(failed)?;
+                let socket = host.web_socket(number, url, token).map_err(failed)?;
                 socket.set_binary_type(BinaryType::Arraybuffer);
                 socket.set_onopen(Some(&host.listener(number, OPEN)));
                 socket.set_onmessage(Some(&host.listener(number, MESSAGE)));
@@ -91,7 +91,7 @@ impl Link {
             }
             Transport::ServerSentEvents => {
                 host.session(number, url, token);
-                let source = host.event_source(url, token).map_err(failed)?;
+                let source = host.event_source(number, url, token).map_err(failed)?;
                 source.set_onopen(Some(&host.listener(number, OPEN)));
                 source.set_onmessage(Some(&host.listener(number, MESSAGE)));
                 source.set_onerror(Some(&host.listener(number, ERROR)));
@@ -109,9 +109,9 @@ impl Link {
         matches!(self.kind, Kind::LongPolling(_))
     }
 
-    /// A poll has ended and another one is due.
-    pub(super) const fn wants_poll(&self) -> bool {
-        self.polls() && !self.closing
+    /// This side has closed it.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.closing
     }
 
     /// Whether so much waits to leave that calls should wait too.

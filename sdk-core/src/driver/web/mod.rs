@@ -256,13 +256,16 @@ impl Driver {
             Some(Purpose::Refresh(id)) => self.give(Input::Refreshed(id, Err(failure))),
             // What goes wrong here changes nothing: the server ends the connection by itself later.
             Some(Purpose::Link(number, Request::Delete)) => self.closed(now, number, Ok(())),
+            // The poll that waited is given up when the link is closed.
+            Some(Purpose::Link(number, Request::Poll))
+                if self.current(number).is_some_and(Link::is_closing) => {}
             Some(Purpose::Link(number, _)) => self.closed(now, number, Err(failure)),
             None => {}
         }
     }
 
     fn polled(&mut self, number: u32, is_over: bool) {
-        let Some(link) = self.link.as_ref().filter(|link| link.number == number) else { return };
+        let Some(link) = self.current(number).filter(|link| !link.is_closing()) else { return };
         match (is_over, link.is_open) {
             (true, true) => self.closed(self.now, number, Ok(())),
             (true, false) => {
@@ -279,7 +282,7 @@ impl Driver {
     }
 
     fn poll(&mut self, number: u32) {
-        if self.current(number).is_some_and(Link::wants_poll) {
+        if self.current(number).is_some_and(|link| link.polls() && !link.is_closing()) {
             self.satisfy(number, Want::Send(Request::Poll, JsValue::UNDEFINED));
         }
     }

@@ -1,0 +1,535 @@
+/**
+ * One connection: the core in WebAssembly on one side, the application and the browser on the other.
+ *
+ * The core is called once for whatever happens, and calls back into this object while it works. What it tells the
+ * application waits until it is done, because the application may call it again.
+ */
+
+import type { BackendConfig, BackendEvents, Cause, Fault, StateName } from "../../js/src/backend.js";
+import { HubError } from "../../js/src/errors.js";
+import type { HttpResponse } from "../../js/src/http.js";
+import type { Connection } from "../build/wasm/hubwire_web.js";
+import { clock } from "./clock.js";
+import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
+import { causeOf, eventOf, faultOf } from "./events.js";
+import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
+import { handshaken, negotiated } from "./negotiate.js";
+import { keep, live, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
+import { Requests } from "./requests.js";
+
+/** The record separator of a handshake response, under either encoding. */
+const SEPARATOR = 0x1e;
+/** As in the native client. */
+const MAX_MESSAGE = 16 * 1024 * 1024;
+/** The longest delay of `setTimeout`. */
+const LONGEST = 2 ** 31 - 1;
+/** When what waits for room in the socket is tried again, in milliseconds. */
+const ROOM = 20;
+/** Calls that may wait for room. */
+const MAX_WAITING = 65_536;
+/** Ids of calls that the store held: the application's own never get there. */
+const RESTORED = 2 ** 52;
+
+/** The kinds of `JsonHubProtocol` and of what was opened before the core asked for it. */
+export interface Early {
+  negotiation?(url: string, token: string | undefined): Promise<HttpResponse> | undefined;
+  socket?(url: string, token: string | undefined): WebSocket | undefined;
+}
+
+/** The durable calls of this page. */
+export interface Store {
+  write(changes: unknown[]): Promise<void>;
+}
+
+export class Host implements Sink {
+  readonly config: BackendConfig;
+  readonly codec: Codec;
+  readonly requests: Requests;
+  /** Set before anything else happens. */
+  core!: Connection;
+  early: Early | undefined;
+  store_: Store | undefined;
+  readonly #events: BackendEvents;
+  readonly #now = clock();
+  readonly #limit: number;
+  /** Numbers of method names, and those that got none. */
+  readonly #targets = new Map<string, number>();
+  /** Calls that have not ended: they end here if the core cannot end them. */
+  readonly #calls = new Set<number>();
+  /** Made while there was no room; in order. */
+  #waiting: (() => void)[] = [];
+  /** What is to be told when the core is done, and what happened while it was not. */
+  #told: (() => void)[] = [];
+  #inputs: (() => void)[] = [];
+  #isBusy = false;
+  #isTelling = false;
+  #broken: Fault | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #room: ReturnType<typeof setTimeout> | undefined;
+  /** Sockets that are open or being opened, by link. */
+  readonly #sockets = new Map<number, { close(): void }>();
+  /** What came of an unfinished message, and the link whose frame is being read. */
+  #rest: string | Uint8Array | undefined;
+  #reading = 0;
+  #at = 0;
+
+  constructor(config: BackendConfig, codec: Codec, events: BackendEvents) {
+    this.config = config;
+    this.codec = codec;
+    this.#events = events;
+    this.#limit = config.maxMessageSize ?? MAX_MESSAGE;
+    useWriter(codec.encoding_, codec.write_);
+    this.requests = new Requests(config, codec.encoding_ === 1, this, events);
+  }
+
+  get now(): number {
+    return this.#now();
+  }
+
+  get broken(): Fault | undefined {
+    return this.#broken;
+  }
+
+  /** Calls the core. What it says of misuse is thrown; anything else that it throws is its end. */
+  enter<T>(use: (core: Connection, now: number) => T): T | undefined {
+    if (this.#broken) {
+      return undefined;
+    }
+    if (this.#isBusy) {
+      // A transport of the application's that answers at once.
+      this.#inputs.push(() => void this.enter(use));
+      return undefined;
+    }
+    this.#isBusy = true;
+    try {
+      return use(this.core, this.#now());
+    } catch (thrown) {
+      if (typeof thrown === "string") {
+        throw new HubError("Misuse", thrown);
+      }
+      this.#break(thrown);
+      return undefined;
+    } finally {
+      this.#leave();
+    }
+  }
+
+  #leave(): void {
+    this.#isBusy = false;
+    for (let input = this.#inputs.shift(); input; input = this.#inputs.shift()) {
+      input();
+    }
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#isTelling) {
+      return;
+    }
+    this.#isTelling = true;
+    while (this.#told.length > 0) {
+      const told = this.#told;
+      this.#told = [];
+      for (const tell of told) {
+        tell();
+      }
+    }
+    this.#isTelling = false;
+    this.#resume();
+  }
+
+  // Calls of the application.
+
+  /** Makes a call as soon as there is room. */
+  call(id: number, make: (core: Connection, now: number) => void): void {
+    if (this.#broken) {
+      this.#events.completed(id, this.#broken, undefined);
+      return;
+    }
+    this.#calls.add(id);
+    if (this.#waiting.length === 0 && this.#hasRoom()) {
+      this.enter(make);
+    } else if (this.#waiting.length < MAX_WAITING) {
+      this.#waiting.push(() => void this.enter(make));
+    } else {
+      this.#end(id, { kind: "Overflow", text: "Too many calls wait for the connection to take them." }, undefined);
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#isBusy || this.core.wantsCalls();
+  }
+
+  #resume(): void {
+    while (this.#waiting.length > 0 && !this.#broken && this.#hasRoom()) {
+      this.#waiting.shift()!();
+    }
+    if (this.#waiting.length > 0 && this.#room === undefined && !this.#broken) {
+      this.#room = setTimeout(() => {
+        this.#room = undefined;
+        this.#resume();
+      }, ROOM);
+    }
+  }
+
+  #end(id: number, error: Fault | undefined, value: unknown): void {
+    this.#calls.delete(id);
+    this.#events.completed(id >= RESTORED ? RESTORED - id - 1 : id, error, value);
+  }
+
+  // What the driver asks for.
+
+  wake(delay: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.enter((core, now) => core.tick(now)), Math.min(delay, LONGEST));
+  }
+
+  encodeCall(type: number, id: string | undefined, target: string, args: number, streams: string[] | undefined, headers: FlatHeaders | undefined): Frame {
+    return this.codec.call_(type, id, target, peek(args) as Encoded, streams, headers);
+  }
+
+  encodeItem(id: string, item: number): Frame {
+    return this.codec.item_(id, peek(item) as Encoded);
+  }
+
+  encodeCompletion(id: string, value: number, error: string | undefined): Frame {
+    return this.codec.completion_(id, peek(value) as Encoded | undefined, error);
+  }
+
+  encodeControl(type: number, text: string | undefined, number: number): Frame {
+    return this.codec.control_(type, text, number);
+  }
+
+  join(frames: Frame[]): Frame {
+    return this.codec.join_(frames);
+  }
+
+  webSocket(link: number, url: string, token: string | undefined): WebSocket {
+    return this.#opening(link, this.early?.socket?.(url, token) ?? openWebSocket(this.config, url, token));
+  }
+
+  eventSource(link: number, url: string, token: string | undefined): EventSource {
+    return this.#opening(link, openEventSource(this.config, url, token));
+  }
+
+  /** Kept so that it can be closed when the core cannot do it any more. */
+  #opening<T extends { close(): void }>(link: number, socket: T): T {
+    this.#sockets.set(link, socket);
+    return socket;
+  }
+
+  listener(link: number, event: number): (event: never) => void {
+    this.#listeners ??= { link, of: listeners(link, this) };
+    if (this.#listeners.link !== link) {
+      this.#listeners = { link, of: listeners(link, this) };
+      this.#rest = undefined;
+    }
+    return this.#listeners.of[event]!;
+  }
+
+  #listeners: { link: number; of: ((event: never) => void)[] } | undefined;
+
+  session(link: number, url: string, token: string | undefined): void {
+    this.#rest = undefined;
+    this.requests.session(link, url, token);
+  }
+
+  request(request: number, kind: number, link: number, body: Frame | undefined): void {
+    this.requests.start(request, kind, link, body);
+  }
+
+  requestAt(request: number, kind: number, url: string, token: string | undefined): void {
+    this.requests.startAt(request, kind, url, token, kind === 0 ? this.early?.negotiation?.(url, token) : undefined);
+  }
+
+  abandon(link: number): void {
+    this.#sockets.delete(link);
+    this.requests.abandon(link);
+  }
+
+  token(request: number): void {
+    const answer = (token: string | undefined, error: string | undefined): void => {
+      this.enter((core, now) => core.token(now, request, token, error));
+    };
+    void (async () => this.#events.token())().then(
+      (token) => answer(token ?? undefined, undefined),
+      (error: unknown) => answer(undefined, error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  retry(request: number, previousRetryCount: number, elapsed: number, kind: string, text: string): void {
+    this.#told.push(() => {
+      const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason: faultOf(kind, text)! });
+      this.enter((core, now) => core.retryAfter(now, request, delay ?? undefined));
+    });
+  }
+
+  store(batch: number, changes: unknown[]): void {
+    const answer = (error: string | undefined): void => {
+      this.enter((core, now) => core.stored(now, batch, error));
+    };
+    // The payloads are taken at once: their slots are ours.
+    const written = this.store_?.write(changes) ?? Promise.reject(new Error("There is no store."));
+    written.then(
+      () => answer(undefined),
+      (error: unknown) => answer(error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  // What the driver tells.
+
+  state(state: string, cause: string, allow: boolean, id: string | undefined, previous: string | undefined, kind: string | undefined, text: string | undefined): void {
+    const why = causeOf(cause, allow, id, previous, faultOf(kind, text));
+    this.#told.push(() => this.#stateChanged(state as StateName, why));
+  }
+
+  #stateChanged(state: StateName, cause: Cause): void {
+    this.onState?.(state, cause);
+    this.#events.stateChanged(state, cause);
+  }
+
+  onState: ((state: StateName, cause: Cause) => void) | undefined;
+
+  invocation(target: string, args: number, reply: number, delivery: number): void {
+    const list = take(args) as unknown[];
+    this.#told.push(() => this.#events.invocation(target, list, reply || undefined, delivery || undefined));
+  }
+
+  completed(call: number, value: number, kind: string | undefined, text: string | undefined): void {
+    const [result, error] = [take(value), faultOf(kind, text)];
+    this.#told.push(() => this.#end(call, error, result));
+  }
+
+  item(call: number, item: number): void {
+    const value = take(item);
+    this.#told.push(() => this.#events.item(call, value));
+  }
+
+  event(name: string, a: number, b: number, c: number, texts: string[]): void {
+    this.#told.push(() => {
+      switch (name) {
+        case "queued":
+        case "uploadStarted":
+        case "uploadStopped":
+        case "invocationCancelled":
+          return this.#events[name](a);
+        default: {
+          const event = eventOf(name, [a, b, c], texts);
+          if (event) {
+            this.#events.event(event);
+          }
+        }
+      }
+    });
+  }
+
+  // What links and requests tell.
+
+  opened(link: number): void {
+    this.enter((core, now) => core.opened(now, link));
+  }
+
+  closed(link: number, code: number, text: string): void {
+    this.#sockets.delete(link);
+    this.enter((core, now) => core.closed(now, link, code, text));
+  }
+
+  responded(request: number, kind: number, link: number, response: HttpResponse): void {
+    const { content, statusCode } = response;
+    if (kind === 0) {
+      const body = typeof content === "string" ? content : new TextDecoder().decode(content);
+      this.enter((core, now) => negotiated(core, now, request, body));
+      return;
+    }
+    const isOver = statusCode === 204;
+    if (kind === 3 && !isOver && content && (typeof content === "string" ? content.length : content.byteLength) > 0) {
+      this.received(link, typeof content === "string" ? content : new Uint8Array(content));
+    }
+    const lifetime = kind === 1 && typeof content === "string" ? lifetimeIn(content) : -1;
+    this.enter((core, now) => core.answered(now, request, lifetime, isOver));
+  }
+
+  failed(request: number, status: number, text: string): void {
+    this.enter((core, now) => core.failed(now, request, status, text, -1));
+  }
+
+  /** A frame, or what a poll brought. */
+  received(link: number, data: string | Uint8Array): void {
+    if (this.#broken) {
+      return;
+    }
+    if (this.#isBusy) {
+      this.#inputs.push(() => this.received(link, data));
+      return;
+    }
+    this.#at = this.#now();
+    this.#reading = link;
+    try {
+      const isHandshake = this.core.reads(link);
+      if (isHandshake === undefined) {
+        return;
+      }
+      let whole: string | Uint8Array | undefined = joined(this.#rest, data);
+      this.#rest = undefined;
+      if (isHandshake) {
+        whole = this.#handshake(link, whole);
+      }
+      // The server may have refused, and the rest may come later.
+      if (whole !== undefined && this.core.reads(link) === false) {
+        this.#rest = this.codec.decode_(whole, this.#limit, this);
+      } else {
+        this.#rest = whole;
+      }
+    } catch (thrown) {
+      this.#malformed(link, thrown);
+    }
+  }
+
+  /** The first record; gives what follows it. */
+  #handshake(link: number, data: string | Uint8Array): string | Uint8Array | undefined {
+    const end = typeof data === "string" ? data.indexOf("\u001e") : data.indexOf(SEPARATOR);
+    if (end < 0) {
+      if (data.length > this.#limit) {
+        throw new TooLarge();
+      }
+      return data;
+    }
+    const head = data.slice(0, end);
+    const text = typeof head === "string" ? head : new TextDecoder().decode(head);
+    this.enter((core, now) => handshaken(core, now, link, text));
+    const tail = data.slice(end + 1);
+    return tail.length > 0 ? tail : undefined;
+  }
+
+  #malformed(link: number, thrown: unknown): void {
+    if (thrown instanceof TooLarge) {
+      this.enter((core, now) => core.malformed(now, link, "", this.#limit));
+    } else if (thrown instanceof ProtocolFault) {
+      this.enter((core, now) => core.malformed(now, link, thrown.message, 0));
+    } else {
+      this.#isBusy = false;
+      this.#break(thrown);
+    }
+  }
+
+  // Decoded messages: the core is called for each.
+
+  #use(use: (core: Connection) => void): void {
+    this.enter((core) => use(core));
+  }
+
+  invoked_(target: string, args: unknown[], size: number): void {
+    if (this.#broken) {
+      return;
+    }
+    const number = this.#targets.get(target) ?? this.#intern(target);
+    const slot = keep(args, size);
+    const before = this.#told.length;
+    let isDirect = false;
+    this.#isBusy = true;
+    if (number < 0) {
+      this.core.receivedCall(this.#at, this.#reading, 1, undefined, target, slot, size, undefined, undefined);
+    } else {
+      isDirect = this.core.invoked(this.#at, this.#reading, number, slot, size);
+    }
+    this.#isBusy = false;
+    if (isDirect) {
+      take(slot);
+      if (this.#isTelling) {
+        this.#told.splice(before, 0, () => this.#events.invocation(target, args, undefined, undefined));
+      } else {
+        this.#events.invocation(target, args, undefined, undefined);
+      }
+    }
+    if (this.#inputs.length > 0 || this.#told.length > 0 || this.#waiting.length > 0) {
+      this.#leave();
+    }
+  }
+
+  /** The number of a method's name; -1 for one of too many. */
+  #intern(target: string): number {
+    const number = this.core.intern(target);
+    if (number !== undefined) {
+      this.#targets.set(target, number);
+    }
+    return number ?? -1;
+  }
+
+  receivedCall_(type: 1 | 4, id: string | undefined, target: string, args: unknown[], size: number, streams: string[] | undefined, headers: FlatHeaders | undefined): void {
+    this.#use((core) => core.receivedCall(this.#at, this.#reading, type, id, target, keep(args, size), size, streams, headers));
+  }
+
+  receivedItem_(id: string, item: unknown, size: number): void {
+    this.#use((core) => core.receivedItem(this.#at, this.#reading, id, keep(item, size), size));
+  }
+
+  receivedCompletion_(id: string, hasValue: boolean, value: unknown, size: number, error: string | undefined): void {
+    const slot = hasValue && error === undefined ? keep(value, size) : 0;
+    this.#use((core) => core.receivedCompletion(this.#at, this.#reading, id, slot, size, error));
+  }
+
+  receivedControl_(type: number, id: string | undefined, sequenceId: number): void {
+    this.#use((core) => core.receivedControl(this.#at, this.#reading, type, id, sequenceId));
+  }
+
+  receivedClose_(error: string | undefined, allowReconnect: boolean, retryAfter: number): void {
+    this.#use((core) => core.receivedClose(this.#at, this.#reading, error, allowReconnect, retryAfter));
+  }
+
+  // The end.
+
+  /** The core has trapped: nothing that it knows can be trusted. Everything ends, with an error. */
+  #break(thrown: unknown): void {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const fault: Fault = { kind: "OutcomeUnknown", text: `The connection was closed because its core has failed: ${reason}` };
+    this.#broken = fault;
+    this.#close();
+    const calls = [...this.#calls];
+    this.#told.push(() => {
+      for (const call of calls) {
+        this.#end(call, fault, undefined);
+      }
+      this.onState?.("Disconnected", { type: "failed", error: fault });
+      this.#events.broken(fault);
+    });
+    this.#leave();
+  }
+
+  #close(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#room);
+    for (const socket of this.#sockets.values()) {
+      socket.close();
+    }
+    this.#sockets.clear();
+    this.requests.clear();
+    this.#waiting = [];
+  }
+
+  dispose(): void {
+    if (!this.#broken) {
+      this.enter((core) => core.dispose());
+      this.#broken = { kind: "Misuse", text: "The connection was disposed of." };
+      this.#close();
+      this.core.free();
+    }
+  }
+}
+
+/** How long a token is valid, in seconds, in the answer to its refresh; -1 if it does not say. */
+function lifetimeIn(body: string): number {
+  try {
+    const lifetime = (JSON.parse(body) as { tokenLifetimeSeconds?: unknown }).tokenLifetimeSeconds;
+    return typeof lifetime === "number" && lifetime >= 0 ? lifetime : -1;
+  } catch {
+    return -1;
+  }
+}
+
+/** An argument for the core: the slot and the size of a value that is to be sent. */
+export const slotOf = (encoded: Encoded): [slot: number, size: number] => {
+  const size = sizeOf(encoded);
+  return [keep(encoded, size), size];
+};
+
+export { live, RESTORED };
