@@ -16,7 +16,7 @@ export async function official() {
     entryPoints: {
       signalr: entry("@microsoft/signalr"),
       "signalr-msgpack": entry("@microsoft/signalr-protocol-msgpack"),
-      // The decoder that it uses.
+      // A decoder alone.
       msgpack: entry("@msgpack/msgpack"),
     },
     outdir,
