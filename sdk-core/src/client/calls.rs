@@ -1,6 +1,5 @@
 //! The calls in flight: which wire id each has, and what ends it.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -12,6 +11,7 @@ use super::io::{CallId, UploadId};
 use super::joins::Join;
 use super::outbox::Place;
 use super::stored::CallKind;
+use super::table::Table;
 use crate::Time;
 use crate::protocol::{Completion, Outcome};
 use crate::{Error, ErrorKind};
@@ -66,9 +66,9 @@ pub(super) type Finished<P> = (Pending<P>, Result<Option<P>, Error>);
 /// Calls and uploads in flight. Wire ids are numbers here and decimal text on the wire, from one counter for both.
 #[derive(Debug)]
 pub(super) struct Calls<P> {
-    pending: BTreeMap<u64, Pending<P>>,
-    wire_ids: BTreeMap<CallId, u64>,
-    uploads: BTreeMap<UploadId, u64>,
+    pending: Table<u64, Pending<P>>,
+    wire_ids: Table<CallId, u64>,
+    uploads: Table<UploadId, u64>,
     /// How many of them had queued up.
     queued: usize,
     next_wire_id: u64,
@@ -77,9 +77,9 @@ pub(super) struct Calls<P> {
 impl<P> Default for Calls<P> {
     fn default() -> Self {
         Self {
-            pending: BTreeMap::new(),
-            wire_ids: BTreeMap::new(),
-            uploads: BTreeMap::new(),
+            pending: Table::default(),
+            wire_ids: Table::default(),
+            uploads: Table::default(),
             queued: 0,
             next_wire_id: 0,
         }
@@ -97,11 +97,11 @@ impl<P> Calls<P> {
     }
 
     pub(super) fn contains(&self, call: CallId) -> bool {
-        self.wire_ids.contains_key(&call)
+        self.wire_ids.contains(call)
     }
 
     pub(super) fn contains_upload(&self, upload: UploadId) -> bool {
-        self.uploads.contains_key(&upload)
+        self.uploads.contains(upload)
     }
 
     /// Registers the uploads of a call and returns their ids on the wire.
@@ -131,7 +131,7 @@ impl<P> Calls<P> {
     pub(super) fn take_questions(&mut self) -> Vec<Question> {
         let is_question = |pending: &Pending<P>| matches!(pending.owner, Owner::Delivery(_));
         let ids: Vec<u64> =
-            self.pending.iter().filter(|(_, pending)| is_question(pending)).map(|(id, _)| *id).collect();
+            self.pending.iter().filter(|(_, pending)| is_question(pending)).map(|(id, _)| id).collect();
         let taken = ids.into_iter().filter_map(|id| match self.remove(id)?.owner {
             Owner::Delivery(question) => Some(question),
             _ => None,
@@ -141,23 +141,23 @@ impl<P> Calls<P> {
 
     /// The id on the wire of an upload that still runs.
     pub(super) fn upload(&self, upload: UploadId) -> Option<ByteString> {
-        self.uploads.get(&upload).copied().map(to_text)
+        self.uploads.get(upload).copied().map(to_text)
     }
 
     pub(super) fn close_upload(&mut self, upload: UploadId) -> Option<ByteString> {
-        self.uploads.remove(&upload).map(to_text)
+        self.uploads.remove(upload).map(to_text)
     }
 
     /// Forgets a call that was taken back; returns its id on the wire too.
     pub(super) fn cancel(&mut self, call: CallId) -> Option<(ByteString, Pending<P>)> {
-        let wire_id = *self.wire_ids.get(&call)?;
+        let wire_id = *self.wire_ids.get(call)?;
         Some((to_text(wire_id), self.remove(wire_id)?))
     }
 
     /// Who waits for an item that came.
     pub(super) fn item(&mut self, invocation_id: &str) -> Option<Result<CallId, Finished<P>>> {
         let wire_id = from_text(invocation_id)?;
-        match self.pending.get(&wire_id)? {
+        match self.pending.get(wire_id)? {
             Pending { kind: CallKind::Stream, owner: Owner::Application(call), .. } => Some(Ok(*call)),
             _ => {
                 let error = Error::new(
@@ -181,9 +181,9 @@ impl<P> Calls<P> {
     }
 
     fn remove(&mut self, wire_id: u64) -> Option<Pending<P>> {
-        let pending = self.pending.remove(&wire_id)?;
+        let pending = self.pending.remove(wire_id)?;
         if let Owner::Application(call) = &pending.owner {
-            self.wire_ids.remove(call);
+            self.wire_ids.remove(*call);
         }
         self.queued -= usize::from(pending.queued);
         Some(pending)
@@ -191,10 +191,12 @@ impl<P> Calls<P> {
 
     /// The connection is gone, and everything in flight with it.
     pub(super) fn take_all(&mut self) -> (Vec<UploadId>, Vec<Pending<P>>) {
-        self.wire_ids.clear();
+        self.wire_ids = Table::default();
         self.queued = 0;
-        let uploads = core::mem::take(&mut self.uploads).into_keys().collect();
-        (uploads, core::mem::take(&mut self.pending).into_values().collect())
+        let uploads = self.uploads.iter().map(|(upload, _)| upload).collect();
+        self.uploads = Table::default();
+        let mut pending = core::mem::take(&mut self.pending);
+        (uploads, core::iter::from_fn(|| pending.pop_first()).map(|(_, pending)| pending).collect())
     }
 
     const fn take_wire_id(&mut self) -> u64 {

@@ -103,6 +103,7 @@ mod retry;
 mod state;
 mod stateful;
 mod stored;
+mod table;
 mod timers;
 mod url;
 
@@ -212,7 +213,7 @@ impl<P: OpaquePayload> Client<P> {
             short_lived: 0,
             timers: Timers::default(),
             calls: Calls::default(),
-            deadlines: Deadlines::new(),
+            deadlines: Deadlines::default(),
             outbox: Outbox::default(),
             joins: Joins::default(),
             isolating: false,

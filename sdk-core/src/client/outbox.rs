@@ -12,7 +12,6 @@
 //! store has forgotten the call, and a call counts as accepted only when the store has it.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -22,6 +21,7 @@ use bytestring::ByteString;
 
 use super::io::{BatchId, CallId, UploadId};
 use super::stored::{CallKind, Priority, Sequence, StoreOp, StoredCall};
+use super::table::{Names, Table};
 use crate::protocol::OpaquePayload;
 use crate::{Error, ErrorKind, Time};
 
@@ -172,40 +172,41 @@ type GivenUp<P> = Vec<(Removed<P>, Error)>;
 #[derive(Debug)]
 pub(super) struct Outbox<P> {
     /// Waiting: for the store, or for a connection.
-    queue: BTreeMap<Place, Slot<P>>,
+    queue: Table<Place, Slot<P>>,
     /// In flight, and kept to be sent again.
-    in_flight: BTreeMap<Place, Slot<P>>,
-    places: BTreeMap<CallId, Place>,
-    keys: BTreeMap<ByteString, Place>,
-    queued_at: BTreeSet<(Time, Place)>,
+    in_flight: Table<Place, Slot<P>>,
+    places: Table<CallId, Place>,
+    keys: Names<Place>,
+    /// By time and by the number of the place, which is no other call's.
+    queued_at: Table<(Time, u64), ()>,
     bytes: usize,
     next: u64,
     // The store.
     ops: Vec<StoreOp<P>>,
     writing: Option<(BatchId, Vec<StoreOp<P>>)>,
     last_batch: u64,
-    storing: BTreeMap<Sequence, Place>,
+    storing: Table<Sequence, Place>,
     /// Calls that have ended, until the store has forgotten them.
-    ending: BTreeMap<Sequence, Ended<P>>,
-    ending_calls: BTreeSet<CallId>,
+    ending: Table<Sequence, Ended<P>>,
+    ending_calls: Table<CallId, ()>,
 }
 
 impl<P> Default for Outbox<P> {
     fn default() -> Self {
         Self {
-            queue: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
-            places: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            queued_at: BTreeSet::new(),
+            queue: Table::default(),
+            in_flight: Table::default(),
+            places: Table::default(),
+            keys: Names::default(),
+            queued_at: Table::default(),
             bytes: 0,
             next: 0,
             ops: Vec::new(),
             writing: None,
             last_batch: 0,
-            storing: BTreeMap::new(),
-            ending: BTreeMap::new(),
-            ending_calls: BTreeSet::new(),
+            storing: Table::default(),
+            ending: Table::default(),
+            ending_calls: Table::default(),
         }
     }
 }
@@ -254,7 +255,7 @@ impl<P: OpaquePayload> Outbox<P> {
     }
 
     pub(super) fn contains(&self, call: CallId) -> bool {
-        self.places.contains_key(&call) || self.ending_calls.contains(&call)
+        self.places.contains(call) || self.ending_calls.contains(call)
     }
 
     /// Whether one of the calls that wait has that upload.
@@ -267,7 +268,7 @@ impl<P: OpaquePayload> Outbox<P> {
         OutboxProgress {
             depth: self.places.len(),
             bytes: self.bytes,
-            oldest_age: self.queued_at.first().map(|(at, _)| now.since(*at)),
+            oldest_age: self.queued_at.first().map(|((at, _), ())| now.since(at)),
         }
     }
 
@@ -317,8 +318,7 @@ impl<P: OpaquePayload> Outbox<P> {
         }
         let key = entry.supersede_key.as_ref();
         let superseded = key.and_then(|key| self.keys.get(key)).copied();
-        let freed =
-            superseded.and_then(|place| self.queue.get(&place)).map_or((0, 0), |slot| (1, slot.bytes));
+        let freed = superseded.and_then(|place| self.queue.get(place)).map_or((0, 0), |slot| (1, slot.bytes));
         let Some(victims) = self.victims(config, entry.priority, bytes, freed, superseded) else {
             let text = format!(
                 "The outbox is full: {} of {} calls, {} of {} bytes.",
@@ -384,14 +384,14 @@ impl<P: OpaquePayload> Outbox<P> {
         priority: Priority,
         policy: FullPolicy,
     ) -> Box<dyn Iterator<Item = (Place, usize)> + '_> {
-        let bytes = |(place, slot): (&Place, &Slot<P>)| (*place, slot.bytes);
+        let bytes = |(place, slot): (Place, &Slot<P>)| (place, slot.bytes);
         match policy {
             FullPolicy::Reject => Box::new(core::iter::empty()),
-            FullPolicy::DropNewest => Box::new(self.queue.range((Reverse(priority), 0)..).rev().map(bytes)),
+            FullPolicy::DropNewest => Box::new(self.queue.down_to((Reverse(priority), 0)).map(bytes)),
             FullPolicy::DropOldest => {
                 let lower = Priority::ALL.into_iter().filter(move |lower| *lower <= priority);
                 Box::new(lower.flat_map(move |lower| {
-                    self.queue.range((Reverse(lower), 0)..=(Reverse(lower), u64::MAX)).map(bytes)
+                    self.queue.range((Reverse(lower), 0), (Reverse(lower), u64::MAX)).map(bytes)
                 }))
             }
         }
@@ -402,25 +402,25 @@ impl<P: OpaquePayload> Outbox<P> {
         if let Some(key) = &slot.entry.supersede_key {
             self.keys.insert(key.clone(), place);
         }
-        self.queued_at.insert((slot.entry.queued_at, place));
+        self.queued_at.insert((slot.entry.queued_at, place.1), ());
         self.bytes += slot.bytes;
         self.queue.insert(place, slot);
     }
 
     /// Takes a call out for good. Its end is to be told through [`end`](Self::end).
     fn remove(&mut self, place: Place) -> Option<Removed<P>> {
-        let slot = self.queue.remove(&place).or_else(|| self.in_flight.remove(&place))?;
+        let slot = self.queue.remove(place).or_else(|| self.in_flight.remove(place))?;
         self.unlink(place, &slot);
         if let Some(sequence) = slot.sequence {
-            self.storing.remove(&sequence);
+            self.storing.remove(sequence);
         }
         Some(Removed { entry: slot.entry, sequence: slot.sequence })
     }
 
     fn unlink(&mut self, place: Place, slot: &Slot<P>) {
-        self.places.remove(&slot.entry.call);
+        self.places.remove(slot.entry.call);
         self.forget_key(place, &slot.entry);
-        self.queued_at.remove(&(slot.entry.queued_at, place));
+        self.queued_at.remove((slot.entry.queued_at, place.1));
         self.bytes -= slot.bytes;
     }
 
@@ -438,26 +438,22 @@ impl<P: OpaquePayload> Outbox<P> {
         let ended = (removed.entry.call, result);
         let Some(sequence) = removed.sequence else { return Some(ended) };
         self.ops.push(StoreOp::Delete(sequence));
-        self.ending_calls.insert(ended.0);
+        self.ending_calls.insert(ended.0, ());
         self.ending.insert(sequence, ended);
         None
     }
 
     /// The next call to send, if the first in the queue is stored.
     pub(super) fn first(&self) -> Option<&Entry<P>> {
-        let (_, slot) = self.queue.first_key_value()?;
+        let (_, slot) = self.queue.first()?;
         slot.stored.then_some(&slot.entry)
     }
 
     /// Takes the [first](Self::first) call. An idempotent one stays, in flight, and so does one that can be named to a
     /// server that remembers calls; the other is gone.
     pub(super) fn take_next(&mut self, memory: Option<&Memory>, now: Time) -> Option<Departure<P>> {
-        let first = self.queue.first_entry()?;
-        if !first.get().stored {
-            return None;
-        }
-        let place = *first.key();
-        let mut slot = first.remove();
+        self.queue.first().filter(|(_, slot)| slot.stored)?;
+        let (place, mut slot) = self.queue.pop_first()?;
         let memory = memory.filter(|_| slot.entry.may_be_named());
         if !slot.entry.idempotent && memory.is_none() {
             self.unlink(place, &slot);
@@ -493,13 +489,13 @@ impl<P: OpaquePayload> Outbox<P> {
         let is_forgotten =
             |slot: &Slot<P>| !slot.entry.idempotent && slot.entry.maybe_sent && !is_remembered(&slot.entry);
         let places: Vec<_> =
-            self.queue.iter().filter(|(_, slot)| is_forgotten(slot)).map(|(place, _)| *place).collect();
+            self.queue.iter().filter(|(_, slot)| is_forgotten(slot)).map(|(place, _)| place).collect();
         places.into_iter().filter_map(|place| self.remove(place)).collect()
     }
 
     /// A call could not be sent at once.
     pub(super) fn mark_waited(&mut self, call: CallId) {
-        if let Some(slot) = self.places.get(&call).and_then(|place| self.queue.get_mut(place)) {
+        if let Some(slot) = self.places.get(call).and_then(|place| self.queue.get_mut(*place)) {
             slot.entry.waited = true;
         }
     }
@@ -517,21 +513,23 @@ impl<P: OpaquePayload> Outbox<P> {
     /// The server has ended the connection while this one call was in flight. Returns it when it has done so `limit`
     /// times.
     pub(super) fn suspect(&mut self, limit: u8) -> Option<Removed<P>> {
-        let (place, slot) = self.in_flight.iter_mut().next()?;
+        let (place, _) = self.in_flight.first()?;
+        let slot = self.in_flight.get_mut(place)?;
         slot.entry.suspected = slot.entry.suspected.saturating_add(1);
-        let place = *place;
         if slot.entry.suspected < limit { None } else { self.remove(place) }
     }
 
     /// The connection is lost: what was in flight is to be sent again, before what came after it. Returns those calls.
     pub(super) fn requeue(&mut self) -> Vec<(CallId, Option<Time>)> {
         let mut back = Vec::new();
-        for (place, mut slot) in core::mem::take(&mut self.in_flight) {
+        while let Some((place, mut slot)) = self.in_flight.pop_first() {
             slot.entry.maybe_sent = true;
             slot.entry.waited = true;
-            if let Some(key) = &slot.entry.supersede_key {
+            if let Some(key) = &slot.entry.supersede_key
                 // What superseded it meanwhile stays the newest.
-                self.keys.entry(key.clone()).or_insert(place);
+                && self.keys.get(key).is_none()
+            {
+                self.keys.insert(key.clone(), place);
             }
             back.push((slot.entry.call, slot.entry.earliest_deadline()));
             self.queue.insert(place, slot);
@@ -541,8 +539,8 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// Takes a call back that waits.
     pub(super) fn cancel(&mut self, call: CallId) -> Option<Removed<P>> {
-        let place = *self.places.get(&call)?;
-        if !self.queue.contains_key(&place) {
+        let place = *self.places.get(call)?;
+        if !self.queue.contains(place) {
             return None;
         }
         self.remove(place)
@@ -550,13 +548,13 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// The call, if it waits.
     pub(super) fn waiting(&self, call: CallId) -> Option<&Entry<P>> {
-        self.queue.get(self.places.get(&call)?).map(|slot| &slot.entry)
+        self.queue.get(*self.places.get(call)?).map(|slot| &slot.entry)
     }
 
     /// Takes out everything that no store keeps.
     pub(super) fn take_volatile(&mut self) -> Vec<Removed<P>> {
         let places: Vec<_> =
-            self.queue.iter().filter(|(_, slot)| slot.sequence.is_none()).map(|(place, _)| *place).collect();
+            self.queue.iter().filter(|(_, slot)| slot.sequence.is_none()).map(|(place, _)| place).collect();
         places.into_iter().filter_map(|place| self.remove(place)).collect()
     }
 
@@ -580,22 +578,22 @@ impl<P: OpaquePayload> Outbox<P> {
         for op in batch {
             match (op, &result) {
                 (StoreOp::Put(sequence, _), Ok(())) => {
-                    let place = self.storing.remove(&sequence);
-                    if let Some(slot) = place.and_then(|place| self.queue.get_mut(&place)) {
+                    let place = self.storing.remove(sequence);
+                    if let Some(slot) = place.and_then(|place| self.queue.get_mut(place)) {
                         slot.stored = true;
                         report.accepted.push(slot.entry.call);
                     }
                 }
                 (StoreOp::Put(sequence, _), Err(error)) => {
-                    let Some(place) = self.storing.remove(&sequence) else { continue };
-                    if let Some(slot) = self.queue.remove(&place) {
+                    let Some(place) = self.storing.remove(sequence) else { continue };
+                    if let Some(slot) = self.queue.remove(place) {
                         self.unlink(place, &slot);
                         report.refused.push((slot.entry, error.clone()));
                     }
                 }
                 (StoreOp::Delete(sequence), Ok(())) => {
-                    if let Some(ended) = self.ending.remove(&sequence) {
-                        self.ending_calls.remove(&ended.0);
+                    if let Some(ended) = self.ending.remove(sequence) {
+                        self.ending_calls.remove(ended.0);
                         report.ended.push(ended);
                     }
                 }

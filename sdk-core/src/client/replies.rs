@@ -1,8 +1,7 @@
-use alloc::collections::BTreeMap;
-
 use bytestring::ByteString;
 
 use super::io::{Reply, ReplyId};
+use super::table::Table;
 use crate::protocol::{Completion, Outcome};
 
 /// The official clients' texts.
@@ -12,7 +11,7 @@ const MANY_RESULTS: &str = "Client provided multiple results.";
 /// The calls of the server that wait for the application's answer.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    open: BTreeMap<ReplyId, ByteString>,
+    open: Table<ReplyId, ByteString>,
     next: u64,
 }
 
@@ -30,7 +29,7 @@ impl Replies {
 
     /// The message that answers; `None` when nobody waits any more.
     pub(super) fn answer<P>(&mut self, id: ReplyId, reply: Reply<P>) -> Option<Completion<P>> {
-        let invocation_id = self.open.remove(&id)?;
+        let invocation_id = self.open.remove(id)?;
         let outcome = match reply {
             Reply::Void => Outcome::Void,
             Reply::Value(value) => Outcome::Value(value),
@@ -44,12 +43,12 @@ impl Replies {
 
     /// The server takes its call back.
     pub(super) fn cancel(&mut self, invocation_id: &str) -> Option<ReplyId> {
-        let id = self.open.iter().find(|(_, open)| **open == invocation_id).map(|(id, _)| *id)?;
-        self.open.remove(&id);
+        let id = self.open.iter().find(|(_, open)| **open == invocation_id).map(|(id, _)| id)?;
+        self.open.remove(id);
         Some(id)
     }
 
     pub(super) fn clear(&mut self) {
-        self.open.clear();
+        self.open = Table::default();
     }
 }

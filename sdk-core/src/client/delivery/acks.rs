@@ -1,11 +1,12 @@
 //! Which messages of the server the application has, which it has handled, and what the server is still to be told.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use bytestring::ByteString;
 
 use super::super::io::DeliveryId;
+use super::super::table::{Names, Table};
 
 /// What is to be done with a message that came.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ enum State {
 /// Bounded by the limits that its methods are given.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
-    messages: BTreeMap<ByteString, State>,
-    open: BTreeMap<DeliveryId, ByteString>,
+    messages: Names<State>,
+    open: Table<DeliveryId, ByteString>,
     /// Those that were handled, oldest first.
     handled: VecDeque<ByteString>,
     /// To be told.
@@ -67,7 +68,7 @@ impl Acks {
 
     /// The application has handled it, and `window` are remembered. Returns the id.
     pub(super) fn handled(&mut self, delivery: DeliveryId, window: usize) -> Option<ByteString> {
-        let id = self.open.remove(&delivery)?;
+        let id = self.open.remove(delivery)?;
         self.messages.insert(id.clone(), State::Handled);
         self.handled.push_back(id.clone());
         while self.handled.len() > window
@@ -80,7 +81,7 @@ impl Acks {
 
     /// The application could not handle it, and may get it again. Returns the id.
     pub(super) fn failed(&mut self, delivery: DeliveryId) -> Option<ByteString> {
-        let id = self.open.remove(&delivery)?;
+        let id = self.open.remove(delivery)?;
         self.messages.remove(&id);
         Some(id)
     }

@@ -1,6 +1,7 @@
 //! Objects that come as changes: what each is now, and the changes that wait until it came as a whole.
 
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::vec::Vec;
 
 use bytestring::ByteString;
@@ -11,6 +12,11 @@ use crate::protocol::{Delta, DeltaOrder, OpaquePayload};
 
 /// A method, and the key of an object of it.
 pub(super) type ObjectId = (ByteString, ByteString);
+
+/// As one name. A name of a method has no such character.
+fn name((target, key): &ObjectId) -> ByteString {
+    format!("{target}\0{key}").into()
+}
 
 /// What a change came to.
 #[derive(Debug)]
@@ -79,7 +85,7 @@ impl<P: OpaquePayload> Object<P> {
 /// Bounded by the configuration.
 #[derive(Debug)]
 pub(super) struct Objects<P> {
-    objects: Recent<ObjectId, Object<P>>,
+    objects: Recent<Object<P>>,
     bytes: usize,
 }
 
@@ -136,17 +142,17 @@ impl<P: OpaquePayload> Objects<P> {
             object.held.clear();
         }
         merged.ask &= !object.asked;
-        self.put(id, object, config);
+        self.put(&id, object, config);
         merged
     }
 
     fn take(&mut self, id: &ObjectId) -> Object<P> {
-        let object = self.objects.remove(id).unwrap_or_default();
+        let object = self.objects.remove(&name(id)).unwrap_or_default();
         self.bytes -= object.bytes();
         object
     }
 
-    fn put(&mut self, id: ObjectId, object: Object<P>, config: &DeliveryConfig) {
+    fn put(&mut self, id: &ObjectId, object: Object<P>, config: &DeliveryConfig) {
         let bytes = object.bytes();
         if bytes > config.max_object_bytes {
             return;
@@ -158,19 +164,19 @@ impl<P: OpaquePayload> Objects<P> {
             self.bytes -= oldest.bytes();
         }
         self.bytes += bytes;
-        self.objects.insert(id, object);
+        self.objects.insert(name(id), object);
     }
 
     /// It was asked for as a whole.
     pub(super) fn asked(&mut self, id: &ObjectId) {
-        if let Some(object) = self.objects.use_mut(id) {
+        if let Some(object) = self.objects.use_mut(&name(id)) {
             object.asked = true;
         }
     }
 
     /// The server has answered, or never will. Returns whether the object cannot be had, for the first time.
     pub(super) fn answered(&mut self, id: &ObjectId) -> bool {
-        let Some(object) = self.objects.use_mut(id) else { return false };
+        let Some(object) = self.objects.use_mut(&name(id)) else { return false };
         object.asked = false;
         if object.sequence.is_some() {
             return false;

@@ -52,7 +52,7 @@ impl Place {
 /// Bounded by the limit that [`insert`](Self::insert) is given.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    places: Recent<ByteString, Place>,
+    places: Recent<Place>,
     asking: bool,
     /// How often in a row an answer brought nothing at all.
     stalls: u32,
