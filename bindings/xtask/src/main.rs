@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | size | lint`.
+//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | size | bench | lint`.
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
@@ -34,6 +34,7 @@ cargo xtask COMMAND
   web                            build the npm package @hubwire/web into bindings/web/dist
   size [--functions]             build it, and what it weighs: raw, gzip, brotli; fails above the budget;
                                  with --functions what is large in the WebAssembly module
+  bench web                      what receiving a message costs in Chromium, beside the official client
   lint                           fmt, clippy, rustdoc, cargo-deny
   help                           this text";
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Some(("vectors", rest)) => vectors::command(rest),
         Some(("web", rest)) => web::command(rest),
         Some(("size", rest)) => web::size_command(rest),
+        Some(("bench", rest)) => web::bench_command(rest),
         Some(("lint", [])) => lint::command(),
         Some(("lint", _)) => Err("lint takes no arguments".into()),
         None | Some(("help" | "--help" | "-h", _)) => {

@@ -45,13 +45,22 @@ pub(crate) fn suite() -> Result<Counts> {
     Ok(counts)
 }
 
+/// Lints the core alone, then the binding with the driver for browsers: the linters of the whole workspace see neither.
 fn clippy() -> Result<Counts> {
     // The last resort of wasm-target.sh builds with a compiler of Debian's, whose library clippy cannot read.
     if wasm_environment()?.iter().any(|(name, _)| name == "RUSTC") {
         let note = "wasm: not linted, the standard library for wasm32 is of another compiler".to_owned();
         return Ok(Counts { skipped: 1, notes: vec![note], ..Counts::default() });
     }
-    Ok(Counts::check(run(core(&["clippy", "--lib"])?.args(["--", "-D", "warnings"]))))
+    let mut counts = Counts::check(run(core(&["clippy", "--lib"])?.args(["--", "-D", "warnings"])));
+    let binding = ["--package", "hubwire-web", "--lib", "--target", WASM_TARGET];
+    let mut clippy = cargo();
+    clippy.arg("clippy").args(binding).args(["--", "-D", "warnings"]).envs(wasm_environment()?);
+    counts.add(Counts::check(run(&mut clippy)));
+    let mut doc = cargo();
+    doc.args(["doc", "--no-deps"]).args(binding).env("RUSTDOCFLAGS", "-Dwarnings").envs(wasm_environment()?);
+    counts.add(Counts::check(run(&mut doc)));
+    Ok(counts)
 }
 
 /// Fails when something is among the dependencies that must not be in a browser.

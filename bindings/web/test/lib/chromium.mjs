@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -26,19 +27,22 @@ const FLAGS = [
  * Starts it. Playwright is only connected to it, without its defaults: pages that it makes itself always believe that they are
  * visible, and so cannot be frozen.
  */
-export async function launch(program = process.env.CHROMIUM || "/usr/bin/chromium") {
+export async function launch(...more) {
+  const program = process.env.CHROMIUM || "/usr/bin/chromium";
   const profile = mkdtempSync(join(tmpdir(), "hubwire-chromium-"));
-  const child = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, [...FLAGS, ...more, `--user-data-dir=${profile}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
   const gone = once(child, "exit");
   const abandon = () => {
     child.kill("SIGKILL");
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
   };
   process.once("exit", abandon);
   const close = async () => {
     child.kill("SIGTERM");
-    await within("the end of Chromium", gone, 20_000).finally(abandon);
+    await within("the end of Chromium", gone, 20_000).catch(() => child.kill("SIGKILL"));
     process.off("exit", abandon);
+    // Its helpers end a little later, and write into the folder until then.
+    await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   };
   try {
     const endpoint = await within("Chromium to start", Promise.race([address(child), gone.then(() => Promise.reject(new Error("Chromium ended")))]), 60_000);

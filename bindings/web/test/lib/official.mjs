@@ -7,13 +7,18 @@ import { build } from "esbuild";
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
-/** A temporary folder with `signalr.js` and `signalr-msgpack.js`. */
+/** A temporary folder with `signalr.js`, `signalr-msgpack.js` and `msgpack.js`. */
 export async function official() {
   const outdir = mkdtempSync(join(tmpdir(), "hubwire-official-"));
   process.once("exit", () => rmSync(outdir, { recursive: true, force: true }));
-  const entry = (name) => join(folder, "node_modules/@microsoft", name);
+  const entry = (name) => join(folder, "node_modules", name);
   await build({
-    entryPoints: { signalr: entry("signalr"), "signalr-msgpack": entry("signalr-protocol-msgpack") },
+    entryPoints: {
+      signalr: entry("@microsoft/signalr"),
+      "signalr-msgpack": entry("@microsoft/signalr-protocol-msgpack"),
+      // A decoder alone.
+      msgpack: entry("@msgpack/msgpack"),
+    },
     outdir,
     bundle: true,
     splitting: true,

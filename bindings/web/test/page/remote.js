@@ -1,6 +1,6 @@
 // Runs functions that a page sends, in a worker, with the package at hand.
 
-/** @param {object} library */
+/** `library` is the first argument of the functions. */
 export function answer(library) {
   const stray = [];
   addEventListener("unhandledrejection", ({ reason }) => stray.push(`nobody handled: ${reason?.message ?? reason}`));

@@ -1,7 +1,6 @@
 // Service workers cannot import when they run, so all is imported here.
-import * as hubwire from "/dist/index.js";
-import * as msgpack from "/dist/msgpack.js";
+import * as hubwire from "./hubwire.js";
 import { answer } from "./remote.js";
 
-answer({ hubwire, msgpack });
+answer(hubwire);
 addEventListener("install", () => skipWaiting());

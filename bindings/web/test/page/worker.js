@@ -1,5 +1,4 @@
-import * as hubwire from "/dist/index.js";
-import * as msgpack from "/dist/msgpack.js";
+import * as hubwire from "./hubwire.js";
 import { answer } from "./remote.js";
 
-answer({ hubwire, msgpack });
+answer(hubwire);

@@ -86,6 +86,18 @@ fn functions() -> Result<()> {
     run(program("node").arg(folder().join("scripts/functions.mjs")).arg(&module))
 }
 
+/// `cargo xtask bench web`: what receiving a message costs beside the official client. Slow machines are no failure.
+pub(crate) fn bench_command(args: &[String]) -> Result<()> {
+    match args {
+        [what] if what == "web" => {}
+        _ => return Err("bench takes what is to be measured: web".into()),
+    }
+    command(&[])?;
+    Need::Chromium.provide()?;
+    println!("bench: a minute or two; other programs disturb it");
+    run(program("node").arg(folder().join("test/bench/run.mjs")))
+}
+
 /// Prints the table, and fails when the package is heavier than it may be.
 fn size() -> Result<()> {
     run(program("node").arg(folder().join("scripts/size.mjs")))
