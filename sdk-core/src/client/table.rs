@@ -1,7 +1,6 @@
-//! Maps by number and by name. All of them share the code of two B-trees: each other kind of B-tree would be kilobytes
+//! Maps by number and by name. All of them share the code of one ordered list: each kind of B-tree would be kilobytes
 //! more of WebAssembly.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
@@ -82,86 +81,201 @@ impl Key for (Reverse<Priority>, u64) {
     }
 }
 
-/// Where values are, by number.
+/// How long a list is at most: short enough to be moved about, long enough that there are few of them. Tests are to see
+/// many.
+const LONGEST: usize = if cfg!(test) { 4 } else { 128 };
+
+/// Numbers of slots in the order of their keys, which are elsewhere: short lists, one behind the other, so that no
+/// change moves more than one of them.
 #[derive(Debug, Default)]
-struct Index(BTreeMap<Pair, u32>);
+struct Order(Vec<Vec<u32>>);
 
-// Never inlined: that is the purpose.
-impl Index {
+/// A list, and a place in it.
+type Position = (usize, usize);
+
+// Here and below: never inlined, since many kinds of maps share it.
+impl Order {
+    /// The first position that is not before.
     #[inline(never)]
-    fn get(&self, key: Pair) -> Option<u32> {
-        self.0.get(&key).copied()
+    fn position(&self, is_before: &dyn Fn(u32) -> bool) -> Position {
+        let list = self.0.partition_point(|list| list.last().is_some_and(|last| is_before(*last)));
+        let at = self.0.get(list).map_or(0, |list| list.partition_point(|slot| is_before(*slot)));
+        (list, at)
     }
 
     #[inline(never)]
-    fn insert(&mut self, key: Pair, slot: u32) {
-        self.0.insert(key, slot);
+    fn get(&self, (list, at): Position) -> Option<u32> {
+        self.0.get(list)?.get(at).copied()
+    }
+
+    /// The one before that position.
+    #[inline(never)]
+    fn before(&self, (list, at): Position) -> Option<u32> {
+        match at.checked_sub(1) {
+            Some(at) => self.get((list, at)),
+            None => self.0.get(list.checked_sub(1)?)?.last().copied(),
+        }
     }
 
     #[inline(never)]
-    fn remove(&mut self, key: Pair) -> Option<u32> {
-        self.0.remove(&key)
+    fn insert(&mut self, (mut list, mut at): Position, slot: u32) {
+        if list == self.0.len() {
+            // Behind all the others.
+            match self.0.last() {
+                Some(last) if last.len() < LONGEST => (list, at) = (list - 1, last.len()),
+                _ => self.0.push(Vec::new()),
+            }
+        } else if self.0[list].len() == LONGEST {
+            let half = LONGEST / 2;
+            let rest = self.0[list].split_off(half);
+            self.0.insert(list + 1, rest);
+            if at > half {
+                (list, at) = (list + 1, at - half);
+            }
+        }
+        self.0[list].insert(at, slot);
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, (list, at): Position) {
+        self.0[list].remove(at);
+        if self.0[list].is_empty() {
+            self.0.remove(list);
+        }
+    }
+}
+
+/// Keys, in their order, and the slot of each: slots are counted from 0 and used again.
+#[derive(Debug)]
+struct Index<K> {
+    order: Order,
+    keys: Vec<K>,
+    free: Vec<u32>,
+}
+
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Self { order: Order::default(), keys: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<K> Index<K> {
+    const fn len(&self) -> usize {
+        self.keys.len() - self.free.len()
+    }
+
+    /// The slot for a new key.
+    fn add(&mut self, at: Position, key: K) -> u32 {
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.keys[slot as usize] = key;
+                slot
+            }
+            None => {
+                self.keys.push(key);
+                // Memory ends long before.
+                u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.order.insert(at, slot);
+        slot
+    }
+
+    fn take(&mut self, at: Position, slot: u32) {
+        self.order.remove(at);
+        self.free.push(slot);
+        if self.len() == 0 {
+            // What a burst needed is given back.
+            *self = Self::default();
+        }
+    }
+}
+
+impl Index<Pair> {
+    #[inline(never)]
+    fn position(&self, key: Pair) -> Position {
+        self.order.position(&|slot| self.keys[slot as usize] < key)
     }
 
     #[inline(never)]
     fn first_from(&self, key: Pair) -> Option<(Pair, u32)> {
-        self.0.range(key..).next().map(|(key, slot)| (*key, *slot))
+        let slot = self.order.get(self.position(key))?;
+        Some((self.keys[slot as usize], slot))
     }
 
     #[inline(never)]
     fn last_to(&self, key: Pair) -> Option<(Pair, u32)> {
-        self.0.range(..=key).next_back().map(|(key, slot)| (*key, *slot))
+        let slot = self.order.before(self.order.position(&|slot| self.keys[slot as usize] <= key))?;
+        Some((self.keys[slot as usize], slot))
+    }
+
+    #[inline(never)]
+    fn get(&self, key: Pair) -> Option<u32> {
+        self.first_from(key).filter(|(found, _)| *found == key).map(|(_, slot)| slot)
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, key: Pair) -> u32 {
+        let slot = self.get(key);
+        slot.unwrap_or_else(|| self.add(self.position(key), key))
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, key: Pair) -> Option<u32> {
+        let slot = self.get(key)?;
+        self.take(self.position(key), slot);
+        Some(slot)
     }
 }
 
-/// Values in places that are used again.
-#[derive(Debug)]
-struct Slots<V> {
-    values: Vec<Option<V>>,
-    free: Vec<u32>,
+impl Index<ByteString> {
+    #[inline(never)]
+    fn position(&self, name: &str) -> Position {
+        self.order.position(&|slot| *self.keys[slot as usize] < *name)
+    }
+
+    #[inline(never)]
+    fn get(&self, name: &str) -> Option<u32> {
+        self.order.get(self.position(name)).filter(|slot| *self.keys[*slot as usize] == *name)
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, name: ByteString) -> u32 {
+        let slot = self.get(&name);
+        slot.unwrap_or_else(|| self.add(self.position(&name), name))
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, name: &str) -> Option<u32> {
+        let slot = self.get(name)?;
+        self.take(self.position(name), slot);
+        Some(slot)
+    }
 }
 
-impl<V> Slots<V> {
-    const fn new() -> Self {
-        Self { values: Vec::new(), free: Vec::new() }
-    }
+/// The values of an index, by slot.
+type Slots<V> = Vec<Option<V>>;
 
-    const fn len(&self) -> usize {
-        self.values.len() - self.free.len()
+fn put<V>(slots: &mut Slots<V>, slot: u32, value: V) {
+    let slot = slot as usize;
+    if slot == slots.len() {
+        slots.push(Some(value));
+    } else {
+        slots[slot] = Some(value);
     }
+}
 
-    fn put(&mut self, value: V) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.values[slot as usize] = Some(value);
-            return slot;
-        }
-        self.values.push(Some(value));
-        // Memory ends long before.
-        u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
+fn take<V>(slots: &mut Slots<V>, slot: u32, left: usize) -> Option<V> {
+    let value = slots.get_mut(slot as usize)?.take();
+    if left == 0 {
+        *slots = Slots::new();
     }
-
-    fn get(&self, slot: u32) -> Option<&V> {
-        self.values.get(slot as usize)?.as_ref()
-    }
-
-    fn get_mut(&mut self, slot: u32) -> Option<&mut V> {
-        self.values.get_mut(slot as usize)?.as_mut()
-    }
-
-    fn take(&mut self, slot: u32) -> Option<V> {
-        let value = self.values.get_mut(slot as usize)?.take();
-        self.free.push(slot);
-        if self.len() == 0 {
-            // What a burst needed is given back.
-            *self = Self::new();
-        }
-        value
-    }
+    value
 }
 
 /// A map whose keys are numbers, in their order.
 pub(super) struct Table<K, V> {
-    index: Index,
+    index: Index<Pair>,
     slots: Slots<V>,
     keys: PhantomData<K>,
 }
@@ -174,17 +288,18 @@ impl<K, V> Default for Table<K, V> {
 
 impl<K, V: fmt::Debug> fmt::Debug for Table<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.index.0.iter().map(|(key, slot)| (key, self.slots.get(*slot)))).finish()
+        let slots = self.index.order.0.iter().flatten().map(|slot| *slot as usize);
+        f.debug_map().entries(slots.map(|slot| (self.index.keys[slot], &self.slots[slot]))).finish()
     }
 }
 
 impl<K: Key, V> Table<K, V> {
     pub(super) const fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.slots.len() == 0
+        self.index.len() == 0
     }
 
     pub(super) fn contains(&self, key: K) -> bool {
@@ -192,27 +307,21 @@ impl<K: Key, V> Table<K, V> {
     }
 
     pub(super) fn get(&self, key: K) -> Option<&V> {
-        self.slots.get(self.index.get(key.to_pair())?)
+        self.slots.get(self.index.get(key.to_pair())? as usize)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        self.slots.get_mut(self.index.get(key.to_pair())?)
+        self.slots.get_mut(self.index.get(key.to_pair())? as usize)?.as_mut()
     }
 
     /// Puts a value in, instead of the one that was there.
     pub(super) fn insert(&mut self, key: K, value: V) {
-        let key = key.to_pair();
-        if let Some(slot) = self.index.get(key) {
-            self.slots.values[slot as usize] = Some(value);
-        } else {
-            let slot = self.slots.put(value);
-            self.index.insert(key, slot);
-        }
+        put(&mut self.slots, self.index.insert(key.to_pair()), value);
     }
 
     pub(super) fn remove(&mut self, key: K) -> Option<V> {
         let slot = self.index.remove(key.to_pair())?;
-        self.slots.take(slot)
+        take(&mut self.slots, slot, self.index.len())
     }
 
     /// The first entry, if any.
@@ -222,9 +331,8 @@ impl<K: Key, V> Table<K, V> {
 
     /// Takes out the first entry, if any.
     pub(super) fn pop_first(&mut self) -> Option<(K, V)> {
-        let (key, slot) = self.index.first_from(FIRST)?;
-        self.index.remove(key);
-        Some((K::from_pair(key), self.slots.take(slot)?))
+        let key = K::from_pair(self.index.first_from(FIRST)?.0);
+        Some((key, self.remove(key)?))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
@@ -241,7 +349,7 @@ impl<K: Key, V> Table<K, V> {
         core::iter::from_fn(move || {
             let (key, slot) = self.index.first_from(next?)?;
             next = after(key);
-            let value = self.slots.get(slot)?;
+            let value = self.slots.get(slot as usize)?.as_ref()?;
             (key <= to).then(|| (K::from_pair(key), value))
         })
     }
@@ -252,14 +360,14 @@ impl<K: Key, V> Table<K, V> {
         core::iter::from_fn(move || {
             let (key, slot) = self.index.last_to(next?)?;
             next = before(key);
-            let value = self.slots.get(slot)?;
+            let value = self.slots.get(slot as usize)?.as_ref()?;
             (key >= to).then(|| (K::from_pair(key), value))
         })
     }
 
     /// The values, in no order.
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.slots.values.iter().flatten()
+        self.slots.iter().flatten()
     }
 }
 
@@ -279,69 +387,49 @@ const fn before([high, low]: Pair) -> Option<Pair> {
     }
 }
 
-/// A map whose keys are names.
+/// A map whose keys are names, in their order.
 #[derive(Debug)]
 pub(super) struct Names<V> {
-    index: BTreeMap<ByteString, u32>,
+    index: Index<ByteString>,
     slots: Slots<V>,
 }
 
 impl<V> Default for Names<V> {
     fn default() -> Self {
-        Self { index: BTreeMap::new(), slots: Slots::new() }
+        Self { index: Index::default(), slots: Slots::new() }
     }
-}
-
-/// Where the value of a name is.
-#[inline(never)]
-fn find(index: &BTreeMap<ByteString, u32>, name: &str) -> Option<u32> {
-    index.get(name).copied()
-}
-
-#[inline(never)]
-fn put(index: &mut BTreeMap<ByteString, u32>, name: ByteString, slot: u32) {
-    index.insert(name, slot);
-}
-
-#[inline(never)]
-fn forget(index: &mut BTreeMap<ByteString, u32>, name: &str) -> Option<u32> {
-    index.remove(name)
 }
 
 impl<V> Names<V> {
     pub(super) const fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&V> {
-        self.slots.get(find(&self.index, name)?)
+        self.slots.get(self.index.get(name)? as usize)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
-        self.slots.get_mut(find(&self.index, name)?)
+        self.slots.get_mut(self.index.get(name)? as usize)?.as_mut()
     }
 
     /// Puts a value in, instead of the one that was there.
     pub(super) fn insert(&mut self, name: ByteString, value: V) {
-        if let Some(slot) = find(&self.index, &name) {
-            self.slots.values[slot as usize] = Some(value);
-        } else {
-            let slot = self.slots.put(value);
-            put(&mut self.index, name, slot);
-        }
+        put(&mut self.slots, self.index.insert(name), value);
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<V> {
-        let slot = forget(&mut self.index, name)?;
-        self.slots.take(slot)
+        let slot = self.index.remove(name)?;
+        take(&mut self.slots, slot, self.index.len())
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.slots.values.iter_mut().flatten()
+        self.slots.iter_mut().flatten()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ByteString, &V)> {
-        self.index.iter().filter_map(|(name, slot)| Some((name, self.slots.get(*slot)?)))
+        let slots = self.index.order.0.iter().flatten().map(|slot| *slot as usize);
+        slots.filter_map(|slot| Some((&self.index.keys[slot], self.slots[slot].as_ref()?)))
     }
 }
 
