@@ -8,7 +8,7 @@
 
 extern crate alloc;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -57,7 +57,7 @@ const fn time(now: f64) -> Time {
 }
 
 fn misuse(misuse: Misuse) -> JsValue {
-    JsValue::from_str(&misuse.to_string())
+    JsValue::from_str(&misuse.text())
 }
 
 fn texts(list: Option<Array>) -> Vec<ByteString> {
@@ -332,7 +332,7 @@ impl Connection {
 
     /// Where it stands in streams with history.
     pub fn positions(&self) -> Array {
-        self.0.positions().iter().map(|position| JsValue::from_str(&position.to_string())).collect()
+        self.0.positions().iter().map(|position| JsValue::from_str(&position.to_text())).collect()
     }
 
     /// A negotiate response: who the connection is (two ids), what the server offers (names, and bits: 1 text, 2 binary),

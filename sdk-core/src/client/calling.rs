@@ -2,13 +2,13 @@
 //! wire.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::ByteString;
+use crate::text::{decimal, joined};
 
 use super::call::CallRequest;
 use super::calls::{Finished, Owner, Pending};
@@ -121,7 +121,10 @@ impl<P: OpaquePayload> Client<P> {
         }
         let limit = self.config.max_pending_calls;
         if connected && self.calls.len() >= limit {
-            return Some(Error::new(ErrorKind::Overflow, format!("{limit} calls are waiting already")));
+            return Some(Error::new(
+                ErrorKind::Overflow,
+                joined(&[&decimal(limit as u64), " calls are waiting already"]),
+            ));
         }
         None
     }
@@ -167,7 +170,7 @@ impl<P: OpaquePayload> Client<P> {
             (false, _) | (true, ErrorKind::Cancelled | ErrorKind::OutcomeUnknown) => error,
             (true, _) => Error::new(
                 ErrorKind::OutcomeUnknown,
-                format!("{error} It may have reached the server before."),
+                joined(&[error.detail(), " It may have reached the server before."]),
             ),
         };
         self.end(removed, Err(error));
@@ -210,9 +213,14 @@ impl<P: OpaquePayload> Client<P> {
             1 => {
                 self.isolating = true;
                 if let Some(removed) = self.outbox.suspect(CULPRIT) {
-                    let text =
-                        format!("The server ended the connection {CULPRIT} times over this call: {lost}");
-                    self.end_queued(removed, Error::new(ErrorKind::OutcomeUnknown, text));
+                    let times = decimal(CULPRIT.into());
+                    let parts = [
+                        "The server ended the connection ",
+                        &times,
+                        " times over this call: ",
+                        lost.detail(),
+                    ];
+                    self.end_queued(removed, Error::new(ErrorKind::OutcomeUnknown, joined(&parts)));
                 }
             }
             _ => self.isolating = true,
@@ -233,7 +241,7 @@ impl<P: OpaquePayload> Client<P> {
         let client_id = if durable { Some(self.store_id.as_str()) } else { self.config.client_id.as_deref() };
         match client_id {
             Some(client_id) if !client_id.is_empty() => {
-                vec![(ByteString::from_static(ID_HEADER), format!("{client_id}/{number}").into())]
+                vec![(ByteString::from_static(ID_HEADER), joined(&[client_id, "/", &decimal(number)]).into())]
             }
             _ => Headers::new(),
         }
@@ -366,7 +374,9 @@ impl<P: OpaquePayload> Client<P> {
         }
         if !another {
             let error = match reason {
-                Some(reason) => Error::new(reason.kind(), format!("The call was not sent: {reason}")),
+                Some(reason) => {
+                    Error::new(reason.kind(), joined(&["The call was not sent: ", reason.detail()]))
+                }
                 None => Error::new(ErrorKind::Cancelled, "The call was not sent: the connection was closed."),
             };
             for removed in self.outbox.take_volatile() {

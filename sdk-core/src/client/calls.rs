@@ -1,7 +1,6 @@
 //! The calls in flight: which wire id each has, and what ends it.
 
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::ByteString;
@@ -14,6 +13,7 @@ use super::stored::CallKind;
 use super::table::Table;
 use crate::Time;
 use crate::protocol::{Completion, Outcome};
+use crate::text::decimal;
 use crate::{Error, ErrorKind};
 
 /// Who waits for a completion.
@@ -207,7 +207,7 @@ impl<P> Calls<P> {
 }
 
 fn to_text(wire_id: u64) -> ByteString {
-    wire_id.to_string().into()
+    decimal(wire_id).into()
 }
 
 /// `None` for ids that this client never gives out, such as `+1` and `01`.

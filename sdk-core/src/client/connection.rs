@@ -17,7 +17,6 @@
 //! Once a link is shut, input of it is ignored.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -35,6 +34,7 @@ use crate::protocol::{
     self, Close, Extensions, Feature, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse,
     Negotiated, OpaquePayload, ProtocolError, Redirect, Transport,
 };
+use crate::text::joined;
 use crate::{Error, ErrorKind, Time};
 
 /// The text of official servers whose patience for the handshake has ended.
@@ -372,7 +372,7 @@ impl<P: OpaquePayload> Client<P> {
 
     pub(super) fn handle_token(&mut self, answered: RequestId, token: Result<Option<String>, String>) {
         let token = token.map_err(|reason| {
-            Error::new(ErrorKind::Refused, format!("The access token factory failed: {reason}"))
+            Error::new(ErrorKind::Refused, joined(&["The access token factory failed: ", &reason]))
         });
         match &mut self.phase {
             Phase::Token { request, attempt } if *request == answered => match token {
@@ -477,14 +477,12 @@ impl<P: OpaquePayload> Client<P> {
             }
             Some((_, last)) => {
                 let kind = last.kind();
-                let failures = attempt
-                    .failed
-                    .iter()
-                    .map(|(transport, error)| format!("{} failed: {error}", transport.name()));
-                let failures = failures.collect::<Vec<_>>().join("; ");
-                let text = format!(
-                    "Unable to connect to the server with any of the available transports. {failures}"
-                );
+                let text = "Unable to connect to the server with any of the available transports. ";
+                let mut text = String::from(text);
+                for (index, (transport, error)) in attempt.failed.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    text += &joined(&[separator, transport.name(), " failed: ", error.detail()]);
+                }
                 (Error::new(kind, text), Fault::Passing)
             }
         };
@@ -626,7 +624,7 @@ impl<P: OpaquePayload> Client<P> {
             Ok(HandshakeResponse { error: Some(text) }) => {
                 // What servers say to a client that was too slow: the next time it may be faster.
                 let fault = if text == TOO_SLOW { Fault::Passing } else { Fault::Final };
-                let text = format!("Server returned handshake error: {text}");
+                let text = joined(&["Server returned handshake error: ", &text]);
                 self.attempt_failed(Error::new(ErrorKind::Refused, text), fault, None);
             }
             Err(error) => {
@@ -657,9 +655,9 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     pub(super) fn server_closed(&mut self, close: Close) {
-        let error = close
-            .error
-            .map(|text| Error::new(ErrorKind::Refused, format!("Server returned an error on close: {text}")));
+        let error = close.error.map(|text| {
+            Error::new(ErrorKind::Refused, joined(&["Server returned an error on close: ", &text]))
+        });
         match (close.allow_reconnect, error) {
             (true, None) => {
                 let cause = Cause::ServerClosed { allow_reconnect: true };

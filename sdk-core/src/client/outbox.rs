@@ -12,12 +12,12 @@
 //! store has forgotten the call, and a call counts as accepted only when the store has it.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
 use crate::ByteString;
+use crate::text::{decimal, joined};
 
 use super::io::{BatchId, CallId, UploadId};
 use super::stored::{CallKind, Priority, Sequence, StoreOp, StoredCall};
@@ -312,21 +312,28 @@ impl<P: OpaquePayload> Outbox<P> {
         let mut given_up = Vec::new();
         let bytes = entry.byte_len();
         if bytes > config.max_bytes {
-            let text =
-                format!("The call takes {bytes} bytes, the outbox holds {} at most.", config.max_bytes);
+            let (bytes, most) = (decimal(bytes as u64), decimal(config.max_bytes as u64));
+            let text = joined(&["The call takes ", &bytes, " bytes, the outbox holds ", &most, " at most."]);
             return Err((Box::new(entry), Error::new(ErrorKind::Overflow, text)));
         }
         let key = entry.supersede_key.as_ref();
         let superseded = key.and_then(|key| self.keys.get(key)).copied();
         let freed = superseded.and_then(|place| self.queue.get(place)).map_or((0, 0), |slot| (1, slot.bytes));
         let Some(victims) = self.victims(config, entry.priority, bytes, freed, superseded) else {
-            let text = format!(
-                "The outbox is full: {} of {} calls, {} of {} bytes.",
-                self.places.len(),
-                config.max_items,
-                self.bytes,
-                config.max_bytes
-            );
+            let [calls, max_calls, bytes, max_bytes] =
+                [self.places.len(), config.max_items, self.bytes, config.max_bytes]
+                    .map(|number| decimal(number as u64));
+            let text = joined(&[
+                "The outbox is full: ",
+                &calls,
+                " of ",
+                &max_calls,
+                " calls, ",
+                &bytes,
+                " of ",
+                &max_bytes,
+                " bytes.",
+            ]);
             return Err((Box::new(entry), Error::new(ErrorKind::Overflow, text)));
         };
         for place in victims {

@@ -1,8 +1,9 @@
 //! The addresses of a connection, as text: a URL library would be most of the browser's wasm.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
+
+use crate::text::joined;
 
 /// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
 pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
@@ -37,8 +38,8 @@ pub(super) fn refresh(base: &str, id: &str) -> String {
 fn below(base: &str, segment: &str) -> String {
     let (path, query) = split(base);
     let slash = if path.ends_with('/') { "" } else { "/" };
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{path}{slash}{segment}{query}")
+    let mark = if query.is_some() { "?" } else { "" };
+    joined(&[path, slash, segment, mark, query.unwrap_or_default()])
 }
 
 /// Whether the caller put that query parameter into the address; servers read names without regard to case.
@@ -53,9 +54,8 @@ fn has_parameter(base: &str, name: &str) -> bool {
 ///
 /// The id is not escaped, as in the official clients: servers make it of characters that need none.
 pub(super) fn connect(base: &str, id: &str) -> String {
-    let (path, query) = split(base);
-    let url = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    with_parameter(&url, "id", id)
+    let url = base.split('#').next().unwrap_or_default();
+    with_parameter(url, "id", id)
 }
 
 /// Appends a query parameter whose name and value need no escaping.
@@ -66,7 +66,7 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
         Some((_, query)) if query.ends_with('&') => "",
         Some(_) => "&",
     };
-    format!("{url}{separator}{name}={value}")
+    joined(&[url, separator, name, "=", value])
 }
 
 /// The URL up to its query, and the query. A fragment is never sent.

@@ -1,10 +1,12 @@
 //! The names and texts of what Hubwire peers do for each other beyond SignalR; `docs/delivery.md` is the specification.
 
+use alloc::string::String;
 use core::fmt;
 
 use crate::ByteString;
 
 use super::Headers;
+use crate::text::{decimal, joined};
 
 /// The header of a call that runs once, however often it comes: `<clientId>/<n>`.
 pub const ID_HEADER: &str = "hubwire-id";
@@ -77,11 +79,16 @@ impl Position {
             stream: text.slice_ref(stream),
         })
     }
+
+    /// The text that [`parse`](Self::parse) reads.
+    pub fn to_text(&self) -> String {
+        joined(&[&self.epoch, "/", &decimal(self.offset), "/", &self.stream])
+    }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.epoch, self.offset, self.stream)
+        f.write_str(&self.to_text())
     }
 }
 

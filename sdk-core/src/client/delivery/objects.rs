@@ -1,10 +1,10 @@
 //! Objects that come as changes: what each is now, and the changes that wait until it came as a whole.
 
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::vec::Vec;
 
 use crate::ByteString;
+use crate::text::joined;
 
 use super::super::recent::Recent;
 use super::config::DeliveryConfig;
@@ -15,7 +15,7 @@ pub(super) type ObjectId = (ByteString, ByteString);
 
 /// As one name. A name of a method has no such character.
 fn name((target, key): &ObjectId) -> ByteString {
-    format!("{target}\0{key}").into()
+    joined(&[target, "\0", key]).into()
 }
 
 /// What a change came to.

@@ -40,16 +40,6 @@ const fn grade(grade: Grade) -> &'static str {
     }
 }
 
-const fn state(state: ConnectionState) -> &'static str {
-    match state {
-        ConnectionState::Disconnected => "Disconnected",
-        ConnectionState::Connecting => "Connecting",
-        ConnectionState::Connected => "Connected",
-        ConnectionState::Reconnecting => "Reconnecting",
-        ConnectionState::Disconnecting => "Disconnecting",
-    }
-}
-
 fn error_texts(error: &Error) -> [&str; 2] {
     [error.kind().name(), error.detail()]
 }
@@ -239,7 +229,7 @@ impl Driver {
             }
         };
         let [kind, text] = error.as_ref().map_or([None; 2], |error| error_texts(error).map(Some));
-        self.host.state(state(new), cause, allow, ids.0.as_deref(), ids.1.as_deref(), kind, text);
+        self.host.state(new.name(), cause, allow, ids.0.as_deref(), ids.1.as_deref(), kind, text);
     }
 
     /// How it stands, in the order in which `metrics.ts` reads it; times that are not known are -1.
