@@ -349,11 +349,10 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The connection is gone. What may be made again waits for the next one, if there will be one.
     pub(super) fn lose_calls(&mut self, reason: Option<&Error>, another: bool) {
-        let (uploads, pending) = self.calls.take_all();
-        for upload in uploads {
+        while let Some(upload) = self.calls.take_upload() {
             self.event(Event::UploadStopped(upload));
         }
-        for Pending { owner, kind, deadline, kept, .. } in pending {
+        while let Some(Pending { owner, kind, deadline, kept, .. }) = self.calls.take_pending() {
             let Owner::Application(call) = owner else { continue };
             self.unwatch(call, deadline);
             if kept.is_some() {

@@ -106,14 +106,13 @@ impl<P> Calls<P> {
 
     /// Registers the uploads of a call and returns their ids on the wire.
     pub(super) fn open_uploads(&mut self, uploads: &[UploadId]) -> Vec<ByteString> {
-        uploads
-            .iter()
-            .map(|upload| {
-                let wire_id = self.take_wire_id();
-                self.uploads.insert(*upload, wire_id);
-                to_text(wire_id)
-            })
-            .collect()
+        let mut ids = Vec::new();
+        for upload in uploads {
+            let wire_id = self.take_wire_id();
+            self.uploads.insert(*upload, wire_id);
+            ids.push(to_text(wire_id));
+        }
+        ids
     }
 
     /// Registers a call that waits for its completion and returns its id on the wire.
@@ -129,14 +128,13 @@ impl<P> Calls<P> {
 
     /// Forgets the questions of delivery.
     pub(super) fn take_questions(&mut self) -> Vec<Question> {
-        let is_question = |pending: &Pending<P>| matches!(pending.owner, Owner::Delivery(_));
-        let ids: Vec<u64> =
-            self.pending.iter().filter(|(_, pending)| is_question(pending)).map(|(id, _)| id).collect();
-        let taken = ids.into_iter().filter_map(|id| match self.remove(id)?.owner {
-            Owner::Delivery(question) => Some(question),
-            _ => None,
-        });
-        taken.collect()
+        let mut questions = Vec::new();
+        for id in self.pending.find(|pending| matches!(pending.owner, Owner::Delivery(_))) {
+            if let Some(Pending { owner: Owner::Delivery(question), .. }) = self.remove(id) {
+                questions.push(question);
+            }
+        }
+        questions
     }
 
     /// The id on the wire of an upload that still runs.
@@ -189,14 +187,15 @@ impl<P> Calls<P> {
         Some(pending)
     }
 
-    /// The connection is gone, and everything in flight with it.
-    pub(super) fn take_all(&mut self) -> (Vec<UploadId>, Vec<Pending<P>>) {
-        self.wire_ids = Table::default();
-        self.queued = 0;
-        let uploads = self.uploads.iter().map(|(upload, _)| upload).collect();
-        self.uploads = Table::default();
-        let mut pending = core::mem::take(&mut self.pending);
-        (uploads, core::iter::from_fn(|| pending.pop_first()).map(|(_, pending)| pending).collect())
+    /// The connection is gone, and every upload with it: takes one.
+    pub(super) fn take_upload(&mut self) -> Option<UploadId> {
+        Some(self.uploads.pop_first()?.0)
+    }
+
+    /// The connection is gone, and every call in flight with it: takes one.
+    pub(super) fn take_pending(&mut self) -> Option<Pending<P>> {
+        let wire_id = self.pending.first()?.0;
+        self.remove(wire_id)
     }
 
     const fn take_wire_id(&mut self) -> u64 {

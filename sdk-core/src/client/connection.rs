@@ -574,8 +574,9 @@ impl<P: OpaquePayload> Client<P> {
         self.phase = Phase::Connected { link };
         self.heard();
         self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
-        let messages = self.stateful.as_mut().map(Stateful::resume).unwrap_or_default();
-        self.out.extend(messages.into_iter().map(|message| Output::Transmit(link, message)));
+        if let Some(stateful) = &mut self.stateful {
+            stateful.resume(|message| self.out.push_back(Output::Transmit(link, message)));
+        }
         self.metrics.resumes += 1;
         self.event(Event::Resumed);
     }

@@ -375,33 +375,45 @@ impl<P: OpaquePayload> Outbox<P> {
         let mut items = (self.places.len() + 1).saturating_sub(freed.0);
         let mut total = (self.bytes + bytes).saturating_sub(freed.1);
         let mut victims = Vec::new();
-        let mut candidates = self.candidates(priority, config.when_full);
+        let mut last = None;
         while items > config.max_items || total > config.max_bytes {
-            let (place, freed) = candidates.find(|(place, _)| Some(*place) != superseded)?;
-            items -= 1;
-            total = total.saturating_sub(freed);
-            victims.push(place);
+            let (place, slot) = self.candidate(priority, config.when_full, last)?;
+            last = Some(place);
+            if last != superseded {
+                items -= 1;
+                total = total.saturating_sub(slot.bytes);
+                victims.push(place);
+            }
         }
         Some(victims)
     }
 
-    /// The calls that may give way to one of that priority, with their bytes, in the order in which they do.
-    fn candidates(
+    /// The call that gives way next to one of that priority, after that one.
+    fn candidate(
         &self,
         priority: Priority,
         policy: FullPolicy,
-    ) -> Box<dyn Iterator<Item = (Place, usize)> + '_> {
-        let bytes = |(place, slot): (Place, &Slot<P>)| (place, slot.bytes);
-        match policy {
-            FullPolicy::Reject => Box::new(core::iter::empty()),
-            FullPolicy::DropNewest => Box::new(self.queue.down_to((Reverse(priority), 0)).map(bytes)),
+        last: Option<Place>,
+    ) -> Option<(Place, &Slot<P>)> {
+        let found = match policy {
+            FullPolicy::Reject => None,
+            FullPolicy::DropNewest => self.queue.before(last),
             FullPolicy::DropOldest => {
-                let lower = Priority::ALL.into_iter().filter(move |lower| *lower <= priority);
-                Box::new(lower.flat_map(move |lower| {
-                    self.queue.range((Reverse(lower), 0), (Reverse(lower), u64::MAX)).map(bytes)
-                }))
+                let mut level = last.map_or(Priority::Low, |(Reverse(level), _)| level);
+                let mut last = last;
+                loop {
+                    let next = match last.take() {
+                        Some(last) => self.queue.after(last),
+                        None => self.queue.from((Reverse(level), 0)),
+                    };
+                    match next {
+                        Some(((Reverse(found), _), _)) if found == level => break next,
+                        _ => level = *Priority::ALL.get(level as usize + 1)?,
+                    }
+                }
             }
-        }
+        };
+        found.filter(|((Reverse(found), _), _)| *found <= priority)
     }
 
     fn insert(&mut self, place: Place, slot: Slot<P>) {
@@ -495,9 +507,8 @@ impl<P: OpaquePayload> Outbox<P> {
         };
         let is_forgotten =
             |slot: &Slot<P>| !slot.entry.idempotent && slot.entry.maybe_sent && !is_remembered(&slot.entry);
-        let places: Vec<_> =
-            self.queue.iter().filter(|(_, slot)| is_forgotten(slot)).map(|(place, _)| place).collect();
-        places.into_iter().filter_map(|place| self.remove(place)).collect()
+        let places = self.queue.find(is_forgotten);
+        self.remove_all(&places)
     }
 
     /// A call could not be sent at once.
@@ -560,9 +571,16 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// Takes out everything that no store keeps.
     pub(super) fn take_volatile(&mut self) -> Vec<Removed<P>> {
-        let places: Vec<_> =
-            self.queue.iter().filter(|(_, slot)| slot.sequence.is_none()).map(|(place, _)| place).collect();
-        places.into_iter().filter_map(|place| self.remove(place)).collect()
+        let places = self.queue.find(|slot| slot.sequence.is_none());
+        self.remove_all(&places)
+    }
+
+    fn remove_all(&mut self, places: &[Place]) -> Vec<Removed<P>> {
+        let mut removed = Vec::new();
+        for place in places {
+            removed.extend(self.remove(*place));
+        }
+        removed
     }
 
     /// What is to be written now. One batch at a time: what comes meanwhile makes the next one.

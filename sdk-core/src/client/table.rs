@@ -16,7 +16,6 @@ use crate::Time;
 type Pair = [u64; 2];
 
 const FIRST: Pair = [0, 0];
-const LAST: Pair = [u64::MAX, u64::MAX];
 
 /// What can be written as two numbers.
 pub(super) trait Key: Copy {
@@ -204,8 +203,9 @@ impl Index<Pair> {
     }
 
     #[inline(never)]
-    fn last_to(&self, key: Pair) -> Option<(Pair, u32)> {
-        let slot = self.order.before(self.order.position(&|slot| self.keys[slot as usize] <= key))?;
+    fn last_before(&self, key: Option<Pair>) -> Option<(Pair, u32)> {
+        let end = key.map_or((self.order.0.len(), 0), |key| self.position(key));
+        let slot = self.order.before(end)?;
         Some((self.keys[slot as usize], slot))
     }
 
@@ -326,7 +326,7 @@ impl<K: Key, V> Table<K, V> {
 
     /// The first entry, if any.
     pub(super) fn first(&self) -> Option<(K, &V)> {
-        self.iter().next()
+        self.entry(self.index.first_from(FIRST))
     }
 
     /// Takes out the first entry, if any.
@@ -335,34 +335,44 @@ impl<K: Key, V> Table<K, V> {
         Some((key, self.remove(key)?))
     }
 
+    fn entry(&self, found: Option<(Pair, u32)>) -> Option<(K, &V)> {
+        let (key, slot) = found?;
+        Some((K::from_pair(key), self.slots.get(slot as usize)?.as_ref()?))
+    }
+
+    /// The first entry that is not before the key.
+    pub(super) fn from(&self, key: K) -> Option<(K, &V)> {
+        self.entry(self.index.first_from(key.to_pair()))
+    }
+
+    /// The first entry behind the key.
+    pub(super) fn after(&self, key: K) -> Option<(K, &V)> {
+        self.entry(self.index.first_from(after(key.to_pair())?))
+    }
+
+    /// The last entry before the key, or of all.
+    pub(super) fn before(&self, key: Option<K>) -> Option<(K, &V)> {
+        self.entry(self.index.last_before(key.map(K::to_pair)))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
-        self.between(FIRST, LAST)
-    }
-
-    /// The entries between two keys, both included.
-    pub(super) fn range(&self, from: K, to: K) -> impl Iterator<Item = (K, &V)> {
-        self.between(from.to_pair(), to.to_pair())
-    }
-
-    fn between(&self, from: Pair, to: Pair) -> impl Iterator<Item = (K, &V)> {
-        let mut next = Some(from);
+        let mut next = self.first();
         core::iter::from_fn(move || {
-            let (key, slot) = self.index.first_from(next?)?;
-            next = after(key);
-            let value = self.slots.get(slot as usize)?.as_ref()?;
-            (key <= to).then(|| (K::from_pair(key), value))
+            let entry = next?;
+            next = self.after(entry.0);
+            Some(entry)
         })
     }
 
-    /// The entries from the last one down to a key, which is included.
-    pub(super) fn down_to(&self, to: K) -> impl Iterator<Item = (K, &V)> {
-        let (mut next, to) = (Some(LAST), to.to_pair());
-        core::iter::from_fn(move || {
-            let (key, slot) = self.index.last_to(next?)?;
-            next = before(key);
-            let value = self.slots.get(slot as usize)?.as_ref()?;
-            (key >= to).then(|| (K::from_pair(key), value))
-        })
+    /// The keys of some values, in their order.
+    pub(super) fn find(&self, is_wanted: impl Fn(&V) -> bool) -> Vec<K> {
+        let mut keys = Vec::new();
+        for (key, value) in self.iter() {
+            if is_wanted(value) {
+                keys.push(key);
+            }
+        }
+        keys
     }
 
     /// The values, in no order.
@@ -375,14 +385,6 @@ const fn after([high, low]: Pair) -> Option<Pair> {
     match (low.checked_add(1), high.checked_add(1)) {
         (Some(low), _) => Some([high, low]),
         (None, Some(high)) => Some([high, 0]),
-        (None, None) => None,
-    }
-}
-
-const fn before([high, low]: Pair) -> Option<Pair> {
-    match (low.checked_sub(1), high.checked_sub(1)) {
-        (Some(low), _) => Some([high, low]),
-        (None, Some(high)) => Some([high, u64::MAX]),
         (None, None) => None,
     }
 }
@@ -471,10 +473,15 @@ mod tests {
             let all: Vec<_> = model.iter().map(|(key, value)| (*key, value)).collect();
             prop_assert_eq!(table.iter().collect::<Vec<_>>(), all.clone());
             prop_assert_eq!(table.first(), all.first().copied());
-            let some: Vec<_> = model.range(5..=15).map(|(key, value)| (*key, value)).collect();
-            prop_assert_eq!(table.range(5, 15).collect::<Vec<_>>(), some);
-            let down: Vec<_> = model.range(10..).rev().map(|(key, value)| (*key, value)).collect();
-            prop_assert_eq!(table.down_to(10).collect::<Vec<_>>(), down);
+            for key in 0..25 {
+                prop_assert_eq!(table.from(key), model.range(key..).next().map(|(key, value)| (*key, value)));
+                prop_assert_eq!(table.after(key), model.range(key + 1..).next().map(|(key, value)| (*key, value)));
+                let before = model.range(..key).next_back().map(|(key, value)| (*key, value));
+                prop_assert_eq!(table.before(Some(key)), before);
+            }
+            prop_assert_eq!(table.before(None), all.last().copied());
+            let odd: Vec<_> = all.iter().filter(|(_, value)| **value % 2 == 1).map(|(key, _)| *key).collect();
+            prop_assert_eq!(table.find(|value| value % 2 == 1), odd);
             prop_assert_eq!(names.iter().collect::<Vec<_>>(), named.iter().collect::<Vec<_>>());
         }
     }

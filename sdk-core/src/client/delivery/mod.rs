@@ -162,8 +162,11 @@ impl<P: OpaquePayload> Client<P> {
         if positions.is_empty() {
             return;
         }
-        let texts: Vec<ByteString> = positions.iter().map(|position| position.to_text().into()).collect();
-        let streams = positions.into_iter().map(|position| position.stream).collect();
+        let (mut texts, mut streams) = (Vec::<ByteString>::new(), Vec::new());
+        for position in positions {
+            texts.push(position.to_text().into());
+            streams.push(position.stream);
+        }
         self.metrics.recoveries += 1;
         let arguments = P::from_arguments(self.config.encoding, &[Argument::Texts(&texts)]);
         self.ask_server(Question::Streams(streams), RECOVER, arguments);
