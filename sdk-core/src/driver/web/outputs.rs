@@ -85,8 +85,11 @@ impl Driver {
                 // Browsers cannot ping; `Config::can_probe` is off.
                 Output::Probe(..) => {}
                 Output::Store(batch, changes) => {
-                    let changes: Array = changes.into_iter().map(super::settings::change).collect();
-                    self.host.store(number(batch.get()), &changes);
+                    let array = Array::new();
+                    for op in changes {
+                        array.push(&super::settings::change(op));
+                    }
+                    self.host.store(number(batch.get()), &array);
                 }
             }
         }
@@ -258,8 +261,15 @@ impl Driver {
             optional(metrics.quality.rtt),
             millis(metrics.quality.jitter),
         ];
-        let numbers = counts.into_iter().map(number).chain(times).map(JsValue::from_f64);
-        numbers.chain([grade(metrics.quality.grade).into()]).collect()
+        let array = Array::new();
+        for count in counts {
+            array.push(&number(count).into());
+        }
+        for time in times {
+            array.push(&time.into());
+        }
+        array.push(&grade(metrics.quality.grade).into());
+        array
     }
 }
 
