@@ -26,8 +26,16 @@ use hubwire::{ByteString, Error, ErrorKind, Time};
 use js_sys::Array;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
+/// Small code. Memory that is grown is one piece with what was there, so that large blocks do not leave holes.
+struct Small;
+
+impl rlsf::GlobalTlsfOptions for Small {
+    const ENABLE_REALLOCATION: bool = false;
+    const COALESCE_POOLS: bool = true;
+}
+
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: rlsf::GlobalTlsf<Small> = rlsf::GlobalTlsf::new();
 
 /// A trap: JavaScript sees it as a `WebAssembly.RuntimeError`. Texts would be a third of the module.
 #[panic_handler]
