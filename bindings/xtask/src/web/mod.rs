@@ -152,14 +152,8 @@ fn write_glue(into: &Path, options: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// With the wasm-opt of npm: Debian's ends well and writes a module that does not start.
 fn optimise() -> Result<()> {
-    let module = generated(&format!("{NAME}_bg.wasm"));
-    run(program(npm_tool("wasm-opt"))
-        .args(["-Oz", "--strip-debug", "--strip-target-features"])
-        .arg(&module)
-        .arg("-o")
-        .arg(&module))
+    run(program("node").arg(folder().join("scripts/optimise.mjs")).arg(generated("")).arg(NAME))
 }
 
 fn check_module() -> Result<()> {
