@@ -17,7 +17,7 @@ use super::joins::{Join, Joins};
 use super::outbox::{CallName, Departure, Entry, Removed};
 use super::state::ConnectionState;
 use super::stored::{CallKind, Sequence, StoredCall};
-use super::table::Table;
+use super::table::Numbers;
 use super::timers::Timer;
 use super::{Client, Misuse};
 use crate::protocol::delivery::ID_HEADER;
@@ -38,7 +38,7 @@ const CULPRIT: u8 = 3;
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// When calls are late or not worth sending any more. Each call has one entry at most.
-pub(super) type Deadlines = Table<(Time, CallId), ()>;
+pub(super) type Deadlines = Numbers<(Time, CallId), ()>;
 
 impl<P: OpaquePayload> Client<P> {
     pub(super) fn call(&mut self, request: CallRequest<P>) -> Result<(), Misuse> {
@@ -391,20 +391,24 @@ impl<P: OpaquePayload> Client<P> {
     fn watch(&mut self, call: CallId, deadline: Option<Time>) {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, call), ());
-            self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|((time, _), ())| time));
+            self.watch_first();
         }
     }
 
     fn unwatch(&mut self, call: CallId, deadline: Option<Time>) {
         if let Some(deadline) = deadline {
             self.deadlines.remove((deadline, call));
-            self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|((time, _), ())| time));
+            self.watch_first();
         }
+    }
+
+    fn watch_first(&mut self) {
+        self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|(time, _)| time));
     }
 
     /// Some calls are late.
     pub(super) fn expire_calls(&mut self) {
-        while let Some(((_, call), ())) = self.deadlines.first().filter(|((time, _), ())| *time <= self.now) {
+        while let Some((_, call)) = self.deadlines.first().filter(|(time, _)| *time <= self.now) {
             self.deadlines.pop_first();
             let waiting = self.outbox.waiting(call);
             let late = waiting.map(|entry| entry.deadline.is_some_and(|deadline| deadline <= self.now));
@@ -424,7 +428,7 @@ impl<P: OpaquePayload> Client<P> {
                 }
             }
         }
-        self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|((time, _), ())| time));
+        self.watch_first();
     }
 
     pub(super) fn restore(

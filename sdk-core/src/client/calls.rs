@@ -10,7 +10,7 @@ use super::io::{CallId, UploadId};
 use super::joins::Join;
 use super::outbox::Place;
 use super::stored::CallKind;
-use super::table::Table;
+use super::table::{Numbers, Table};
 use crate::Time;
 use crate::protocol::{Completion, Outcome};
 use crate::text::decimal;
@@ -67,8 +67,8 @@ pub(super) type Finished<P> = (Pending<P>, Result<Option<P>, Error>);
 #[derive(Debug)]
 pub(super) struct Calls<P> {
     pending: Table<u64, Pending<P>>,
-    wire_ids: Table<CallId, u64>,
-    uploads: Table<UploadId, u64>,
+    wire_ids: Numbers<CallId, u64>,
+    uploads: Numbers<UploadId, u64>,
     /// How many of them had queued up.
     queued: usize,
     next_wire_id: u64,
@@ -78,8 +78,8 @@ impl<P> Default for Calls<P> {
     fn default() -> Self {
         Self {
             pending: Table::default(),
-            wire_ids: Table::default(),
-            uploads: Table::default(),
+            wire_ids: Numbers::default(),
+            uploads: Numbers::default(),
             queued: 0,
             next_wire_id: 0,
         }
@@ -139,7 +139,7 @@ impl<P> Calls<P> {
 
     /// The id on the wire of an upload that still runs.
     pub(super) fn upload(&self, upload: UploadId) -> Option<ByteString> {
-        self.uploads.get(upload).copied().map(to_text)
+        self.uploads.get(upload).map(to_text)
     }
 
     pub(super) fn close_upload(&mut self, upload: UploadId) -> Option<ByteString> {
@@ -148,7 +148,7 @@ impl<P> Calls<P> {
 
     /// Forgets a call that was taken back; returns its id on the wire too.
     pub(super) fn cancel(&mut self, call: CallId) -> Option<(ByteString, Pending<P>)> {
-        let wire_id = *self.wire_ids.get(call)?;
+        let wire_id = self.wire_ids.get(call)?;
         Some((to_text(wire_id), self.remove(wire_id)?))
     }
 
@@ -189,7 +189,7 @@ impl<P> Calls<P> {
 
     /// The connection is gone, and every upload with it: takes one.
     pub(super) fn take_upload(&mut self) -> Option<UploadId> {
-        Some(self.uploads.pop_first()?.0)
+        self.uploads.pop_first()
     }
 
     /// The connection is gone, and every call in flight with it: takes one.

@@ -21,7 +21,7 @@ use crate::text::{decimal, joined};
 
 use super::io::{BatchId, CallId, UploadId};
 use super::stored::{CallKind, Priority, Sequence, StoreOp, StoredCall};
-use super::table::{Names, Table};
+use super::table::{Names, Numbers, Table};
 use crate::protocol::OpaquePayload;
 use crate::{Error, ErrorKind, Time};
 
@@ -175,20 +175,20 @@ pub(super) struct Outbox<P> {
     queue: Table<Place, Slot<P>>,
     /// In flight, and kept to be sent again.
     in_flight: Table<Place, Slot<P>>,
-    places: Table<CallId, Place>,
+    places: Numbers<CallId, Place>,
     keys: Names<Place>,
     /// By time and by the number of the place, which is no other call's.
-    queued_at: Table<(Time, u64), ()>,
+    queued_at: Numbers<(Time, u64), ()>,
     bytes: usize,
     next: u64,
     // The store.
     ops: Vec<StoreOp<P>>,
     writing: Option<(BatchId, Vec<StoreOp<P>>)>,
     last_batch: u64,
-    storing: Table<Sequence, Place>,
+    storing: Numbers<Sequence, Place>,
     /// Calls that have ended, until the store has forgotten them.
     ending: Table<Sequence, Ended<P>>,
-    ending_calls: Table<CallId, ()>,
+    ending_calls: Numbers<CallId, ()>,
 }
 
 impl<P> Default for Outbox<P> {
@@ -196,17 +196,17 @@ impl<P> Default for Outbox<P> {
         Self {
             queue: Table::default(),
             in_flight: Table::default(),
-            places: Table::default(),
+            places: Numbers::default(),
             keys: Names::default(),
-            queued_at: Table::default(),
+            queued_at: Numbers::default(),
             bytes: 0,
             next: 0,
             ops: Vec::new(),
             writing: None,
             last_batch: 0,
-            storing: Table::default(),
+            storing: Numbers::default(),
             ending: Table::default(),
-            ending_calls: Table::default(),
+            ending_calls: Numbers::default(),
         }
     }
 }
@@ -268,7 +268,7 @@ impl<P: OpaquePayload> Outbox<P> {
         OutboxProgress {
             depth: self.places.len(),
             bytes: self.bytes,
-            oldest_age: self.queued_at.first().map(|((at, _), ())| now.since(at)),
+            oldest_age: self.queued_at.first().map(|(at, _)| now.since(at)),
         }
     }
 
@@ -513,7 +513,7 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// A call could not be sent at once.
     pub(super) fn mark_waited(&mut self, call: CallId) {
-        if let Some(slot) = self.places.get(call).and_then(|place| self.queue.get_mut(*place)) {
+        if let Some(slot) = self.places.get(call).and_then(|place| self.queue.get_mut(place)) {
             slot.entry.waited = true;
         }
     }
@@ -557,7 +557,7 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// Takes a call back that waits.
     pub(super) fn cancel(&mut self, call: CallId) -> Option<Removed<P>> {
-        let place = *self.places.get(call)?;
+        let place = self.places.get(call)?;
         if !self.queue.contains(place) {
             return None;
         }
@@ -566,7 +566,7 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// The call, if it waits.
     pub(super) fn waiting(&self, call: CallId) -> Option<&Entry<P>> {
-        self.queue.get(*self.places.get(call)?).map(|slot| &slot.entry)
+        self.queue.get(self.places.get(call)?).map(|slot| &slot.entry)
     }
 
     /// Takes out everything that no store keeps.

@@ -49,6 +49,14 @@ impl Key for u64 {
     }
 }
 
+impl Key for () {
+    fn to_pair(self) -> Pair {
+        FIRST
+    }
+
+    fn from_pair(_: Pair) -> Self {}
+}
+
 impl Key for (Time, CallId) {
     fn to_pair(self) -> Pair {
         [self.0.as_millis(), self.1.0]
@@ -273,6 +281,92 @@ fn take<V>(slots: &mut Slots<V>, slot: u32, left: usize) -> Option<V> {
     value
 }
 
+/// Pairs by pairs, in their order.
+#[derive(Debug, Default)]
+struct Pairs {
+    index: Index<Pair>,
+    values: Vec<Pair>,
+}
+
+impl Pairs {
+    #[inline(never)]
+    fn get(&self, key: Pair) -> Option<Pair> {
+        self.values.get(self.index.get(key)? as usize).copied()
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, key: Pair, value: Pair) {
+        let slot = self.index.insert(key) as usize;
+        if slot == self.values.len() {
+            self.values.push(value);
+        } else {
+            self.values[slot] = value;
+        }
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, key: Pair) -> Option<Pair> {
+        let value = self.get(key)?;
+        self.index.remove(key);
+        if self.index.len() == 0 {
+            self.values = Vec::new();
+        }
+        Some(value)
+    }
+}
+
+/// A map of numbers by numbers, in the order of the keys.
+#[derive(Debug)]
+pub(super) struct Numbers<K, V> {
+    pairs: Pairs,
+    types: PhantomData<(K, V)>,
+}
+
+impl<K, V> Default for Numbers<K, V> {
+    fn default() -> Self {
+        Self { pairs: Pairs::default(), types: PhantomData }
+    }
+}
+
+impl<K: Key, V: Key> Numbers<K, V> {
+    pub(super) const fn len(&self) -> usize {
+        self.pairs.index.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn contains(&self, key: K) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub(super) fn get(&self, key: K) -> Option<V> {
+        self.pairs.get(key.to_pair()).map(V::from_pair)
+    }
+
+    /// Puts a value in, instead of the one that was there.
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        self.pairs.insert(key.to_pair(), value.to_pair());
+    }
+
+    pub(super) fn remove(&mut self, key: K) -> Option<V> {
+        self.pairs.remove(key.to_pair()).map(V::from_pair)
+    }
+
+    /// The first key, if any.
+    pub(super) fn first(&self) -> Option<K> {
+        self.pairs.index.first_from(FIRST).map(|(key, _)| K::from_pair(key))
+    }
+
+    /// Takes out the first key, if any.
+    pub(super) fn pop_first(&mut self) -> Option<K> {
+        let key = self.first()?;
+        self.remove(key);
+        Some(key)
+    }
+}
+
 /// A map whose keys are numbers, in their order.
 pub(super) struct Table<K, V> {
     index: Index<Pair>,
@@ -315,10 +409,12 @@ impl<K: Key, V> Table<K, V> {
     }
 
     /// Puts a value in, instead of the one that was there.
+    #[inline(never)]
     pub(super) fn insert(&mut self, key: K, value: V) {
         put(&mut self.slots, self.index.insert(key.to_pair()), value);
     }
 
+    #[inline(never)]
     pub(super) fn remove(&mut self, key: K) -> Option<V> {
         let slot = self.index.remove(key.to_pair())?;
         take(&mut self.slots, slot, self.index.len())
@@ -448,25 +544,32 @@ mod tests {
         fn a_table_is_a_map(ops in prop::collection::vec((0u8..4, 0u64..24, any::<u16>()), 0..200)) {
             let (mut table, mut model) = (Table::default(), BTreeMap::new());
             let (mut names, mut named) = (Names::default(), BTreeMap::new());
+            let mut numbers = Numbers::default();
             for (op, key, value) in ops {
                 let name = ByteString::from(key.to_string());
                 match op {
                     0 | 1 => {
                         table.insert(key, value);
+                        numbers.insert(key, u64::from(value));
                         model.insert(key, value);
                         names.insert(name.clone(), value);
                         named.insert(name.clone(), value);
                     }
                     2 => {
-                        prop_assert_eq!(table.remove(key), model.remove(&key));
+                        prop_assert_eq!(table.remove(key), model.get(&key).copied());
+                        prop_assert_eq!(numbers.remove(key), model.remove(&key).map(u64::from));
                         prop_assert_eq!(names.remove(&name), named.remove(&name));
                     }
                     _ => {
-                        prop_assert_eq!(table.pop_first(), model.pop_first());
+                        let first = model.pop_first();
+                        prop_assert_eq!(table.pop_first(), first);
+                        prop_assert_eq!(numbers.pop_first(), first.map(|(key, _)| key));
                     }
                 }
                 prop_assert_eq!(table.get(key), model.get(&key));
                 prop_assert_eq!(table.contains(key), model.contains_key(&key));
+                prop_assert_eq!(numbers.get(key), model.get(&key).map(|value| u64::from(*value)));
+                prop_assert_eq!((numbers.len(), numbers.first()), (table.len(), table.first().map(|(key, _)| key)));
                 prop_assert_eq!(names.get(&name), named.get(&name));
                 prop_assert_eq!((table.len(), names.len()), (model.len(), named.len()));
             }
