@@ -21,6 +21,25 @@ pub(crate) fn joined(parts: &[&str]) -> String {
     text
 }
 
+/// What is before the first such character, and what is behind it.
+#[inline(never)]
+pub(crate) fn cut(text: &str, ascii: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == ascii)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// The number, if it is written as [`decimal`] does: neither `+1` nor `01`.
+#[inline(never)]
+pub(crate) fn number(text: &str) -> Option<u64> {
+    let mut number = 0_u64;
+    for byte in text.bytes() {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    let is_canonical = text == "0" || !(text.is_empty() || text.starts_with('0'));
+    is_canonical.then_some(number)
+}
+
 /// The number in decimal.
 #[inline(never)]
 pub(crate) fn decimal(mut number: u64) -> String {

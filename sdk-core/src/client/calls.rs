@@ -13,7 +13,7 @@ use super::stored::CallKind;
 use super::table::{Numbers, Table};
 use crate::Time;
 use crate::protocol::{Completion, Outcome};
-use crate::text::decimal;
+use crate::text::{decimal, number};
 use crate::{Error, ErrorKind};
 
 /// Who waits for a completion.
@@ -154,7 +154,7 @@ impl<P> Calls<P> {
 
     /// Who waits for an item that came.
     pub(super) fn item(&mut self, invocation_id: &str) -> Option<Result<CallId, Finished<P>>> {
-        let wire_id = from_text(invocation_id)?;
+        let wire_id = number(invocation_id)?;
         match self.pending.get(wire_id)? {
             Pending { kind: CallKind::Stream, owner: Owner::Application(call), .. } => Some(Ok(*call)),
             _ => {
@@ -169,7 +169,7 @@ impl<P> Calls<P> {
 
     /// A completion came. `None` when nobody waits for it.
     pub(super) fn complete(&mut self, completion: Completion<P>) -> Option<Finished<P>> {
-        let pending = self.remove(from_text(&completion.invocation_id)?)?;
+        let pending = self.remove(number(&completion.invocation_id)?)?;
         let result = match completion.outcome {
             Outcome::Void => Ok(None),
             Outcome::Value(value) => Ok(Some(value)),
@@ -207,10 +207,4 @@ impl<P> Calls<P> {
 
 fn to_text(wire_id: u64) -> ByteString {
     decimal(wire_id).into()
-}
-
-/// `None` for ids that this client never gives out, such as `+1` and `01`.
-fn from_text(id: &str) -> Option<u64> {
-    let canonical = id == "0" || id.as_bytes().first().is_some_and(|first| (b'1'..=b'9').contains(first));
-    if canonical { id.parse().ok() } else { None }
 }

@@ -3,7 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-use crate::text::joined;
+use crate::text::{cut, joined};
 
 /// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
 pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
@@ -44,26 +44,29 @@ fn below(base: &str, segment: &str) -> String {
 
 /// Whether the caller put that query parameter into the address; servers read names without regard to case.
 fn has_parameter(base: &str, name: &str) -> bool {
-    let (_, query) = split(base);
-    let mut names =
-        query.unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-    names.any(|given| given.eq_ignore_ascii_case(name))
+    let mut rest = split(base).1;
+    while let Some(query) = rest {
+        let (pair, next) = parts(query, b'&');
+        if parts(pair, b'=').0.eq_ignore_ascii_case(name) {
+            return true;
+        }
+        rest = next;
+    }
+    false
 }
 
 /// The address of a transport: the base with the id of the connection.
 ///
 /// The id is not escaped, as in the official clients: servers make it of characters that need none.
 pub(super) fn connect(base: &str, id: &str) -> String {
-    let url = base.split('#').next().unwrap_or_default();
-    with_parameter(url, "id", id)
+    with_parameter(parts(base, b'#').0, "id", id)
 }
 
 /// Appends a query parameter whose name and value need no escaping.
 fn with_parameter(url: &str, name: &str, value: &str) -> String {
-    let separator = match url.split_once('?') {
+    let separator = match cut(url, b'?') {
         None => "?",
-        Some((_, "")) => "",
-        Some((_, query)) if query.ends_with('&') => "",
+        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
     joined(&[url, separator, name, "=", value])
@@ -71,10 +74,14 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
 
 /// The URL up to its query, and the query. A fragment is never sent.
 fn split(url: &str) -> (&str, Option<&str>) {
-    let url = url.split('#').next().unwrap_or_default();
-    match url.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (url, None),
+    parts(parts(url, b'#').0, b'?')
+}
+
+/// The text up to the first such character, and what is behind it.
+fn parts(text: &str, ascii: u8) -> (&str, Option<&str>) {
+    match cut(text, ascii) {
+        Some((before, behind)) => (before, Some(behind)),
+        None => (text, None),
     }
 }
 

@@ -127,7 +127,7 @@ extern "C" {
 }
 
 /// Makes an array of texts.
-pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Array {
+pub(super) fn texts(texts: &[&str]) -> Array {
     let array = Array::new();
     for text in texts {
         array.push(&JsValue::from_str(text));

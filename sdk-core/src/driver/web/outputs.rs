@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::JsValue;
 
 use super::host::texts;
 use super::link::{Link, Request, Want};
-use super::payload::Handle;
+use super::payload::{Handle, list};
 use super::{Driver, Purpose};
 use crate::client::{
     Cause, ConnectionState, Event, GapSource, Grade, HttpRequest, Input, LinkId, LinkRequest, Output,
@@ -45,7 +45,15 @@ fn error_texts(error: &Error) -> [&str; 2] {
 }
 
 fn flat(headers: &Headers) -> Option<Array> {
-    (!headers.is_empty()).then(|| texts(headers.iter().flat_map(|(name, value)| [&**name, &**value])))
+    if headers.is_empty() {
+        return None;
+    }
+    let array = Array::new();
+    for (name, value) in headers {
+        array.push(&JsValue::from_str(name));
+        array.push(&JsValue::from_str(value));
+    }
+    Some(array)
 }
 
 impl Driver {
@@ -180,33 +188,36 @@ impl Driver {
             Event::Resumed => plain("resumed", 0),
             Event::RetryScheduled { previous_retry_count, delay, reason } => {
                 let (count, delay) = (f64::from(previous_retry_count), millis(delay));
-                host.event("retryScheduled", count, delay, 0.0, texts(error_texts(&reason)));
+                host.event("retryScheduled", count, delay, 0.0, texts(&error_texts(&reason)));
             }
             Event::OutboxChanged(progress) => {
                 let (depth, bytes) = (number(progress.depth as u64), number(progress.bytes as u64));
                 host.event("outboxChanged", depth, bytes, optional(progress.oldest_age), Array::new());
             }
             Event::StoreFailed(error) => {
-                host.event("storeFailed", 0.0, 0.0, 0.0, texts(error_texts(&error)));
+                host.event("storeFailed", 0.0, 0.0, 0.0, texts(&error_texts(&error)));
             }
             Event::RejoinFailed { target, error } => {
                 let [kind, text] = error_texts(&error);
-                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts([kind, text, &target]));
+                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts(&[kind, text, &target]));
             }
             Event::Gap { source, error } => {
                 let [kind, text] = error_texts(&error);
                 let texts = match &source {
-                    GapSource::Stream(stream) => texts([kind, text, stream]),
-                    GapSource::Object { target, key } => texts([kind, text, target, key]),
+                    GapSource::Stream(stream) => texts(&[kind, text, stream]),
+                    GapSource::Object { target, key } => texts(&[kind, text, target, key]),
                 };
                 host.event("gap", 0.0, 0.0, 0.0, texts);
             }
             Event::QualityChanged(quality) => {
                 let (rtt, jitter) = (optional(quality.rtt), millis(quality.jitter));
-                host.event("qualityChanged", rtt, jitter, 0.0, texts([grade(quality.grade)]));
+                host.event("qualityChanged", rtt, jitter, 0.0, texts(&[grade(quality.grade)]));
             }
             Event::TokenRefreshed(result) => {
-                let texts = result.as_ref().err().map_or_else(Array::new, |error| texts(error_texts(error)));
+                let texts = match &result {
+                    Ok(()) => Array::new(),
+                    Err(error) => texts(&error_texts(error)),
+                };
                 host.event("tokenRefreshed", 0.0, 0.0, 0.0, texts);
             }
         }
@@ -301,6 +312,6 @@ fn encode_call(
     id: Option<&str>,
     call: &crate::protocol::Call<Handle>,
 ) -> JsValue {
-    let streams = (!call.stream_ids.is_empty()).then(|| texts(call.stream_ids.iter().map(|id| &**id)));
+    let streams = (!call.stream_ids.is_empty()).then(|| list(&call.stream_ids));
     host.encode_call(kind, id, &call.target, call.arguments.slot(), streams, flat(&call.headers))
 }

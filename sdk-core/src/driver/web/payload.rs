@@ -104,7 +104,8 @@ pub fn strings(array: &Array) -> Vec<ByteString> {
     strings
 }
 
-fn list(texts: &[ByteString]) -> Array {
+/// An array of texts.
+pub(super) fn list(texts: &[ByteString]) -> Array {
     let array = Array::new();
     for text in texts {
         array.push(&JsValue::from_str(text));
