@@ -310,7 +310,9 @@ impl Connection {
         let mut request = CallRequest::new(CallId(whole(call)), kind, target, Handle::new(slot, size));
         if let Some(uploads) = uploads {
             for index in 0..uploads.length() {
-                request.uploads.extend(uploads.get(index).as_f64().map(|id| UploadId(whole(id))));
+                if let Some(id) = uploads.get(index).as_f64() {
+                    request.uploads.push(UploadId(whole(id)));
+                }
             }
         }
         request.options = call_options(options);
@@ -371,9 +373,9 @@ impl Connection {
             let name = pair.get(0).as_string().unwrap_or_default();
             let bits = whole(pair.get(1).as_f64().unwrap_or_default());
             let formats = TransferFormats { text: bits & 1 != 0, binary: bits & 2 != 0 };
-            offers.extend(
-                Transport::from_name(&name).map(|transport| AvailableTransport { transport, formats }),
-            );
+            if let Some(transport) = Transport::from_name(&name) {
+                offers.push(AvailableTransport { transport, formats });
+            }
         }
         let extensions = optional(extensions).map(|version| Extensions {
             version: u32::try_from(version).unwrap_or(u32::MAX),

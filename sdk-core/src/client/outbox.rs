@@ -578,7 +578,9 @@ impl<P: OpaquePayload> Outbox<P> {
     fn remove_all(&mut self, places: &[Place]) -> Vec<Removed<P>> {
         let mut removed = Vec::new();
         for place in places {
-            removed.extend(self.remove(*place));
+            if let Some(one) = self.remove(*place) {
+                removed.push(one);
+            }
         }
         removed
     }

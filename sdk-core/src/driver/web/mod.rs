@@ -324,7 +324,9 @@ impl Driver {
     pub fn restored(&mut self, now: Time, next: u64, client_id: String, calls: &Array) -> Result<(), Misuse> {
         let mut stored = Vec::new();
         for index in 0..calls.length() {
-            stored.extend(settings::stored_call(&calls.get(index)));
+            if let Some(call) = settings::stored_call(&calls.get(index)) {
+                stored.push(call);
+            }
         }
         self.input(now, Input::Restored { next: crate::client::Sequence(next), client_id, calls: stored })
     }

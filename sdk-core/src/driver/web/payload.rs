@@ -99,7 +99,9 @@ pub(super) fn text(value: &JsValue) -> Option<ByteString> {
 pub fn strings(array: &Array) -> Vec<ByteString> {
     let mut strings = Vec::new();
     for index in 0..array.length() {
-        strings.extend(text(&array.get(index)));
+        if let Some(text) = text(&array.get(index)) {
+            strings.push(text);
+        }
     }
     strings
 }

@@ -144,7 +144,9 @@ pub fn config(settings: &JsValue) -> Config {
     if let Some(names) = from.texts("transports") {
         config.transports.clear();
         for name in names {
-            config.transports.extend(Transport::from_name(&name));
+            if let Some(transport) = Transport::from_name(&name) {
+                config.transports.push(transport);
+            }
         }
     }
     from.set_flag("skipNegotiation", &mut config.skip_negotiation);
@@ -170,9 +172,15 @@ pub fn config(settings: &JsValue) -> Config {
     config.has_store = from.string("store").is_some();
     delivery(&from, &mut config);
     for position in from.texts("positions").unwrap_or_default() {
-        config.positions.extend(Position::parse(&position));
+        if let Some(position) = Position::parse(&position) {
+            config.positions.push(position);
+        }
     }
-    from.each("joins", &mut |rule| config.joins.extend(join(rule)));
+    from.each("joins", &mut |rule| {
+        if let Some(rule) = join(rule) {
+            config.joins.push(rule);
+        }
+    });
     config.call_timeout = from.duration("callTimeout");
     config.ping_method = from.text("pingMethod");
     config.client_id = from.string("clientId");
@@ -219,7 +227,11 @@ fn retry(from: &Object<'_>) -> RetryPolicy {
         Some("conduit") => RetryPolicy::conduit(),
         Some("table") => {
             let mut delays = Vec::new();
-            schedule.each("delays", &mut |delay| delays.extend(count(delay).map(Duration::from_millis)));
+            schedule.each("delays", &mut |delay| {
+                if let Some(delay) = count(delay) {
+                    delays.push(Duration::from_millis(delay));
+                }
+            });
             RetryPolicy::table(delays)
         }
         Some("custom") => RetryPolicy::custom(),
