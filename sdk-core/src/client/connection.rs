@@ -17,6 +17,7 @@
 //! Once a link is shut, input of it is ignored.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -69,13 +70,13 @@ pub(super) enum Phase {
     Opening {
         link: LinkId,
         transport: Transport,
-        negotiated: Option<Negotiated>,
+        negotiated: Option<Box<Negotiated>>,
         attempt: Attempt,
     },
     /// The handshake response.
     Handshaking {
         link: LinkId,
-        negotiated: Option<Negotiated>,
+        negotiated: Option<Box<Negotiated>>,
     },
     Connected {
         link: LinkId,
@@ -429,7 +430,9 @@ impl<P: OpaquePayload> Client<P> {
         }
         let mut attempt = core::mem::take(attempt);
         match response {
-            Ok(NegotiateResponse::Accepted(negotiated)) => self.choose_transport(attempt, negotiated),
+            Ok(NegotiateResponse::Accepted(negotiated)) => {
+                self.choose_transport(attempt, Box::new(negotiated))
+            }
             Ok(NegotiateResponse::Redirect(Redirect { url, access_token })) => {
                 if attempt.redirects >= self.config.max_redirects {
                     let error = Error::new(ErrorKind::Protocol, "Negotiate redirection limit exceeded.");
@@ -456,7 +459,7 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     /// Takes the first transport, in the server's order, that both ends can use and that has not failed.
-    fn choose_transport(&mut self, attempt: Attempt, negotiated: Negotiated) {
+    fn choose_transport(&mut self, attempt: Attempt, negotiated: Box<Negotiated>) {
         if negotiated.stateful_reconnect && self.config.stateful_reconnect.is_none() {
             let text = "Client didn't negotiate Stateful Reconnect but the server did.";
             return self.attempt_failed(Error::new(ErrorKind::Protocol, text), Fault::Final, None);
@@ -489,7 +492,7 @@ impl<P: OpaquePayload> Client<P> {
         self.attempt_failed(error, fault, None);
     }
 
-    fn open(&mut self, attempt: Attempt, transport: Transport, negotiated: Option<Negotiated>) {
+    fn open(&mut self, attempt: Attempt, transport: Transport, mut negotiated: Option<Box<Negotiated>>) {
         self.last_link += 1;
         let link = LinkId(self.last_link);
         let url = match &negotiated {
@@ -511,10 +514,9 @@ impl<P: OpaquePayload> Client<P> {
                 .unwrap_or_default(),
         };
         // Only a WebSocket can be replaced by another.
-        let negotiated = negotiated.map(|negotiated| Negotiated {
-            stateful_reconnect: negotiated.stateful_reconnect && transport == Transport::WebSockets,
-            ..negotiated
-        });
+        if let Some(negotiated) = &mut negotiated {
+            negotiated.stateful_reconnect &= transport == Transport::WebSockets;
+        }
         let token = attempt.token.clone();
         self.out.push_back(Output::Open(link, LinkRequest { transport, url, token, resumes: false }));
         self.timers.stop_connection();
