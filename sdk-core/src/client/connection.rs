@@ -41,10 +41,10 @@ use crate::{Error, ErrorKind, Time};
 /// The text of official servers whose patience for the handshake has ended.
 const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
-/// the second connection in a row that was lost sooner than [`lasting`](super::Config::lasting), half of the delay that doubles from one second is certain.
-const PAUSE: Duration = Duration::from_secs(1);
+/// the second connection in a row that was lost sooner than [`lasting`](super::Config::lasting), half of the delay that doubles from one second is certain. In milliseconds, as the next.
+const PAUSE: u64 = 1_000;
 /// The longest pause, and the shortest one while the platform says that it is in vain.
-const LONG_PAUSE: Duration = Duration::from_secs(30);
+const LONG_PAUSE: u64 = 30_000;
 /// A server that asks for more than this has most likely taken one unit for another.
 const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
 /// How long a server remembers calls that does not say.
@@ -325,11 +325,11 @@ impl<P: OpaquePayload> Client<P> {
         let delay = if hinted { delay.min(LONGEST_HINT) } else { delay };
         let mut shortest = Duration::ZERO;
         if let Some(doublings) = self.short_lived.checked_sub(2) {
-            let pause = PAUSE.saturating_mul(1 << doublings.min(5)).min(LONG_PAUSE);
-            shortest = pause / 2 + self.random.up_to(pause / 2);
+            let half = (PAUSE << doublings.min(5)).min(LONG_PAUSE) / 2;
+            shortest = Duration::from_millis(half + self.random.up_to_millis(half));
         }
         if self.hints.discourage() && !hinted {
-            shortest = LONG_PAUSE;
+            shortest = Duration::from_millis(LONG_PAUSE);
         }
         delay.max(shortest)
     }
@@ -776,7 +776,9 @@ impl<P: OpaquePayload> Client<P> {
                     return self.lost(lost, None);
                 }
                 // A policy that says nothing must not be the end of trying.
-                Phase::Waiting { .. } => return self.follow(Decision::After(LONG_PAUSE), false),
+                Phase::Waiting { .. } => {
+                    return self.follow(Decision::After(Duration::from_millis(LONG_PAUSE)), false);
+                }
                 Phase::Token { .. } => "The access token factory did not answer in time.",
                 _ => "The server did not answer the negotiation in time.",
             },

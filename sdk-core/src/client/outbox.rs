@@ -135,7 +135,10 @@ impl<P: OpaquePayload> Entry<P> {
 
     /// When something has to be done about the call while it is queued.
     pub(super) fn earliest_deadline(&self) -> Option<Time> {
-        self.expires_at.into_iter().chain(self.deadline).min()
+        match (self.expires_at, self.deadline) {
+            (Some(expires_at), Some(deadline)) => Some(expires_at.min(deadline)),
+            (either, or) => either.or(or),
+        }
     }
 }
 
@@ -261,7 +264,7 @@ impl<P: OpaquePayload> Outbox<P> {
     /// Whether one of the calls that wait has that upload.
     pub(super) fn contains_upload(&self, upload: UploadId) -> bool {
         // Few calls have uploads, and few of those wait.
-        self.queue.values().any(|slot| slot.entry.uploads.contains(&upload))
+        self.queue.any(|slot| slot.entry.uploads.contains(&upload))
     }
 
     pub(super) fn progress(&self, now: Time) -> OutboxProgress {

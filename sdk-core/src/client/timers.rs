@@ -54,52 +54,65 @@ const KINDS: [Timer; 14] = [
 /// How many belong to one connection, or to the way to it.
 const OF_CONNECTION: usize = Timer::Deadline as usize;
 
+/// The deadline of what has none: no time comes after it.
+const NEVER: Time = Time::from_millis(u64::MAX);
+
 /// A fixed table of deadlines.
-#[derive(Debug, Default)]
-pub(super) struct Timers([Option<Time>; KINDS.len()]);
+#[derive(Debug)]
+pub(super) struct Timers([Time; KINDS.len()]);
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self([NEVER; KINDS.len()])
+    }
+}
 
 impl Timers {
     pub(super) const fn set(&mut self, timer: Timer, deadline: Time) {
-        self.0[timer as usize] = Some(deadline);
+        self.0[timer as usize] = deadline;
     }
 
-    pub(super) const fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize] != NEVER
     }
 
     pub(super) const fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.0[timer as usize] = NEVER;
     }
 
     /// Stops everything that belongs to a connection.
     pub(super) fn stop_connection(&mut self) {
-        self.0[..OF_CONNECTION].fill(None);
+        self.0[..OF_CONNECTION].fill(NEVER);
     }
 
-    pub(super) const fn deadline(&self, timer: Timer) -> Option<Time> {
-        self.0[timer as usize]
+    pub(super) fn deadline(&self, timer: Timer) -> Option<Time> {
+        Some(self.0[timer as usize]).filter(|deadline| *deadline != NEVER)
     }
 
-    pub(super) const fn set_to(&mut self, timer: Timer, deadline: Option<Time>) {
-        self.0[timer as usize] = deadline;
+    pub(super) fn set_to(&mut self, timer: Timer, deadline: Option<Time>) {
+        self.0[timer as usize] = deadline.unwrap_or(NEVER);
     }
 
     /// Takes a timer that is due.
     pub(super) fn take_due(&mut self, now: Time) -> Option<Timer> {
-        let timer = KINDS
-            .into_iter()
-            .find(|timer| self.0[*timer as usize].is_some_and(|deadline| deadline <= now))?;
-        self.stop(timer);
-        Some(timer)
+        KINDS.into_iter().find(|timer| self.take_if_due(*timer, now))
     }
 
     /// Takes that timer if it is due.
     pub(super) fn take_if_due(&mut self, timer: Timer, now: Time) -> bool {
-        self.0[timer as usize].take_if(|deadline| *deadline <= now).is_some()
+        let is_due = self.is_set(timer) && self.0[timer as usize] <= now;
+        if is_due {
+            self.stop(timer);
+        }
+        is_due
     }
 
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<Time> {
-        self.0.iter().flatten().copied().min()
+        let mut first = NEVER;
+        for deadline in self.0 {
+            first = first.min(deadline);
+        }
+        Some(first).filter(|deadline| *deadline != NEVER)
     }
 }
