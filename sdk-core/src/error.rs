@@ -45,6 +45,7 @@ impl core::error::Error for Error {}
 impl From<crate::protocol::ProtocolError> for Error {
     fn from(error: crate::protocol::ProtocolError) -> Self {
         let kind = match error {
+            #[cfg(feature = "codec")]
             crate::protocol::ProtocolError::PayloadEncoding { .. } => ErrorKind::Misuse,
             crate::protocol::ProtocolError::TooLarge { .. } => ErrorKind::Overflow,
             _ => ErrorKind::Protocol,

@@ -33,8 +33,8 @@ impl Add<Duration> for Time {
 
     fn add(self, duration: Duration) -> Self {
         // Rounded up: a deadline must not be reported as reached before its time.
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+        let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+        Self(self.0.saturating_add(duration.as_secs().saturating_mul(1000).saturating_add(part)))
     }
 }
 

@@ -99,18 +99,31 @@ export interface OutboxLimits {
   readonly window?: number;
 }
 
+/** What happens to messages between the server and the handlers. */
 export interface DeliveryOptions {
+  /** How messages with an id are acknowledged, where nothing is said of their target. Default `auto`. */
   readonly acks?: AckMode;
+  /** The modes of single methods, whatever the server. The case of names does not matter. */
   readonly targets?: readonly (readonly [target: string, mode: AckMode])[];
+  /** How long acknowledgements are collected, to be sent together. Default 25. */
   readonly ackDelay?: Milliseconds;
+  /** How many messages that were handled are recognised when they come again. Default 10,000. */
   readonly ackWindow?: number;
+  /** How many messages may be with handlers at one time; more are refused, and come again. Default 10,000. */
   readonly maxUnacknowledged?: number;
+  /** Whether `<Method>Batch` becomes several messages `<Method>`. Default true. */
   readonly unpackBatches?: boolean;
+  /** Whether `<Method>Delta` is merged, and handlers of `<Method>` get the whole object. Default true. */
   readonly mergeDeltas?: boolean;
+  /** The fields that may name the object of a change. Default `taskId`, `key`. */
   readonly deltaKeys?: readonly string[];
+  /** How many objects are kept to merge changes into. Default 10,000. */
   readonly maxObjects?: number;
+  /** How many bytes they may have together. Default 16 MiB. */
   readonly maxObjectBytes?: number;
+  /** How many changes of one object wait for it to come as a whole. Default 100. */
   readonly maxHeldDeltas?: number;
+  /** Of how many streams with history the position is remembered. Default 1,000. */
   readonly maxStreams?: number;
 }
 
@@ -158,18 +171,27 @@ export interface RetryQuestion {
   readonly reason: Fault;
 }
 
+/** What waits for a connection. */
 export interface OutboxProgress {
+  /** How many calls. */
   readonly depth: number;
+  /** How many bytes they have, about. */
   readonly bytes: number;
+  /** How long the oldest has waited; null when none does. */
   readonly oldestAge: Milliseconds | null;
 }
 
+/** How good a connection is. */
 export interface Quality {
+  /** `good`: a round trip, jitter counted twice, takes less than 150 ms; `fair`: less than 400 ms. */
   readonly grade: Grade;
+  /** The smoothed round-trip time; null before it was measured. */
   readonly rtt: Milliseconds | null;
+  /** How much it varies. */
   readonly jitter: Milliseconds;
 }
 
+/** Counters since the connection object was made, and where it stands now. */
 export interface Metrics {
   readonly connections: number;
   readonly reconnections: number;

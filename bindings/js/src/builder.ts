@@ -95,7 +95,11 @@ export abstract class BaseHubConnectionBuilder {
     }
     const given = retryDelaysOrReconnectPolicy || RetryPolicies.signalr();
     const isPolicy = "nextRetryDelayInMilliseconds" in given;
-    const schedule: RetrySchedule = isPolicy ? { type: "custom" } : "type" in given ? given : RetryPolicies.table(given);
+    const schedule: RetrySchedule = isPolicy
+      ? { type: "custom" }
+      : "type" in given
+        ? given
+        : RetryPolicies.table(given);
     this.#retry = { schedule, policy: isPolicy ? given : undefined, options };
     return this;
   }
@@ -116,8 +120,8 @@ export abstract class BaseHubConnectionBuilder {
   }
 
   /**
-   * Hubwire's own defaults, for what is not set otherwise: connections are tried again for ever with full jitter of 1 s up
-   * to 30 s, the first start included; calls made meanwhile wait in an outbox of 10,000 calls and 16 MiB.
+   * Hubwire's own defaults, for what is not set otherwise: connections are tried again for ever, with full jitter of
+   * 1 s up to 30 s, the first start included; calls made meanwhile wait in an outbox of 10,000 calls and 16 MiB.
    */
   withResilience(): this {
     this.#resilient = true;
@@ -134,7 +138,7 @@ export abstract class BaseHubConnectionBuilder {
     return this.#set("delivery", options);
   }
 
-  /** Calls of `join` that succeeded are made again after a new connection, until `leave` was called with the same arguments. */
+  /** Calls of `join` that succeeded are made again after a new connection, until `leave` had the same arguments. */
   withJoins(joins: readonly { readonly join: string; readonly leave?: string }[]): this {
     return this.#set("joins", joins);
   }
@@ -149,7 +153,7 @@ export abstract class BaseHubConnectionBuilder {
     return this.#set("pingMethod", pingMethod);
   }
 
-  /** Who the client is over several connections and lives; drawn at random unless set. One connection at a time may have it. */
+  /** Who the client is over several connections and lives; random unless set. For one connection at a time. */
   withSession(id: string): this {
     return this.#set("sessionId", id);
   }
@@ -190,7 +194,10 @@ export abstract class BaseHubConnectionBuilder {
       throw new Error("withCredentials option was not a 'boolean' or 'undefined' value");
     }
     if (typeof transport === "object") {
-      throw new HubError("Misuse", "A transport of the application is not supported: 'transport' must be HttpTransportType.");
+      throw new HubError(
+        "Misuse",
+        "A transport of the application is not supported: 'transport' must be HttpTransportType.",
+      );
     }
     const { options, policy } = this.#retry ?? {};
     const retry = this.#retry?.schedule ?? (this.#resilient ? RetryPolicies.fullJitter() : { type: "never" });

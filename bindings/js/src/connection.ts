@@ -4,9 +4,7 @@ import type {
   BackendConnection,
   BackendEvents,
   CallKind,
-  Cause,
   ConnectionEvent,
-  Fault,
   Hint,
   Metrics,
   Milliseconds,
@@ -14,9 +12,10 @@ import type {
   Quality,
   RestoredCall,
 } from "./backend.js";
-import { Calls, refusal, type Pending } from "./calls.js";
+import { makeCall, makeStream } from "./call.js";
+import { Calls } from "./calls.js";
 import { Emitter } from "./emitter.js";
-import { asHubError, textOf, toError } from "./errors.js";
+import { asHubError, textOf, toError, withErrors } from "./errors.js";
 import { Handlers, type Handler } from "./handlers.js";
 import { Lifecycle } from "./lifecycle.js";
 import { LogLevel, type ILogger } from "./logging.js";
@@ -28,11 +27,10 @@ import type {
   StateChange,
   StreamCallOptions,
   Unsubscribe,
-  WithErrors,
 } from "./options.js";
 import type { IRetryPolicy } from "./retry.js";
 import { HubConnectionState } from "./state.js";
-import { HubStream } from "./stream.js";
+import type { HubStream } from "./stream.js";
 import { resolveUrl } from "./url.js";
 
 /** What a connection is made of; see {@link HubConnectionBuilder}. */
@@ -65,7 +63,7 @@ export class HubConnection {
   #outbox: OutboxProgress = { depth: 0, bytes: 0, oldestAge: null };
   #quality: Quality = { grade: "lost", rtt: null, jitter: 0 };
 
-  /** @internal */
+  /** For platforms; applications use a builder. */
   constructor({ backend, config, logger, accessTokenFactory, retryPolicy }: ConnectionParts) {
     this.#logger = logger;
     this.#handlers = new Handlers(logger);
@@ -215,71 +213,14 @@ export class HubConnection {
   streamCall<T = any>(
     methodName: string,
     args: readonly unknown[] = [],
-    { signal, bufferSize, ...options }: StreamCallOptions = {},
+    options: StreamCallOptions = {},
   ): HubStream<T> {
-    let call = 0;
-    let cancelled = false;
-    const stream = new HubStream<T>(
-      {
-        cancel: () => {
-          cancelled = true;
-          this.#calls.cancel(call);
-        },
-        failed: (error) => this.#log(`Stream callback threw error: ${textOf(error)}`),
-      },
-      bufferSize,
-    );
-    const pending: Pending = { end: (error) => stream.end(error), item: (item) => stream.push(item as T) };
-    if (signal?.aborted) {
-      stream.end(refusal(signal));
-      return stream;
-    }
-    call = this.#calls.make("stream", methodName, args, pending, options, signal);
-    if (cancelled) {
-      this.#calls.cancel(call);
-    }
-    return stream;
+    return makeStream(this.#calls, methodName, args, options, (text) => this.#log(text));
   }
 
   /** As {@link invoke} or {@link send}, with options, and with a promise that can do more. */
-  call<T = any>(
-    methodName: string,
-    args: readonly unknown[] = [],
-    { kind = "invoke", signal, ...options }: CallOptions = {},
-  ): Call<T> {
-    let call = 0;
-    let accept!: () => void;
-    let refuse!: (error: unknown) => void;
-    const accepted = new Promise<void>((resolve, reject) => {
-      accept = resolve;
-      refuse = reject;
-    });
-    // Few look at it.
-    accepted.catch(() => {});
-    const result = new Promise<T>((resolve, reject) => {
-      const end = (error: unknown, value?: unknown): void => {
-        if (error) {
-          refuse(error);
-          reject(error);
-        } else {
-          accept();
-          resolve(value as T);
-        }
-      };
-      if (signal?.aborted) {
-        return end(refusal(signal));
-      }
-      try {
-        call = this.#calls.make(kind, methodName, args, { end, queued: accept }, options, signal);
-      } catch (error) {
-        end(error);
-      }
-    });
-    if (!options.durable && this.state === HubConnectionState.Connected) {
-      // Unless it was refused by now.
-      accept();
-    }
-    return Object.assign(result, { accepted, cancel: () => this.#calls.cancel(call) });
+  call<T = any>(methodName: string, args: readonly unknown[] = [], options: CallOptions = {}): Call<T> {
+    return makeCall(this.#calls, methodName, args, options, this.state === HubConnectionState.Connected);
   }
 
   #invoke<T>(kind: CallKind, methodName: string, args: unknown[]): Promise<T> {
@@ -415,9 +356,3 @@ export class HubConnection {
     this.#logger.log(LogLevel.Error, text);
   }
 }
-
-/** Makes errors of the faults in something. */
-const withErrors = <T extends Cause | ConnectionEvent>(value: T): WithErrors<T> => {
-  const { error, reason } = value as { error?: Fault; reason?: Fault };
-  return { ...value, ...(error && { error: toError(error) }), ...(reason && { reason: toError(reason) }) } as WithErrors<T>;
-};

@@ -1,4 +1,5 @@
-import type { ErrorKind, Fault } from "./backend.js";
+import type { Cause, ConnectionEvent, ErrorKind, Fault } from "./backend.js";
+import type { WithErrors } from "./options.js";
 
 /**
  * An error of Hubwire. `kind` says whose fault it is:
@@ -67,3 +68,13 @@ export const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? 
 /** For what came from the platform, and may be of any kind. */
 export const asHubError = (thrown: unknown): HubError =>
   thrown instanceof HubError ? thrown : new HubError("Network", reasonOf(thrown));
+
+/** Makes errors of the faults in something. */
+export const withErrors = <T extends Cause | ConnectionEvent>(value: T): WithErrors<T> => {
+  const { error, reason } = value as { error?: Fault; reason?: Fault };
+  return {
+    ...value,
+    ...(error && { error: toError(error) }),
+    ...(reason && { reason: toError(reason) }),
+  } as WithErrors<T>;
+};

@@ -138,7 +138,11 @@ export class Handlers {
       } else {
         this.#log(LogLevel.Warning, `No result given for '${target}'.`);
       }
-      this.#answer(target, () => answers.reply(reply, answer), (text) => answers.reply(reply, { type: "error", text }));
+      this.#answer(
+        target,
+        () => answers.reply(reply, answer),
+        (text) => answers.reply(reply, { type: "error", text }),
+      );
     }
     if (delivery !== undefined) {
       answers.handled(delivery, failure);

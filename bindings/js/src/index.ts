@@ -1,5 +1,5 @@
 /**
- * The API that `@hubwire/web` and `@hubwire/node` share. Each of them adds its `HubConnectionBuilder` and its encodings.
+ * The API that `@hubwire/web` and `@hubwire/node` share. Each adds its `HubConnectionBuilder` and its encodings.
  *
  * @module
  */

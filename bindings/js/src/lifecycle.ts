@@ -57,7 +57,7 @@ export class Lifecycle {
     });
     if (!this.#telling) {
       this.#telling = true;
-      for (let tell; (tell = this.#changes.shift()); ) {
+      for (let tell; (tell = this.#changes.shift());) {
         tell();
       }
       this.#telling = false;

@@ -43,10 +43,6 @@ export const consoleLogger = (minimum: LogLevel): ILogger => ({
   },
 });
 
-const NAMES = new Map(
-  Object.entries({ trace: 0, debug: 1, info: 2, information: 2, warn: 3, warning: 3, error: 4, critical: 5, none: 6 }),
-);
-
 /** The logger that an application means by what it gave. */
 export const toLogger = (logging: LogLevel | string | ILogger | null | undefined): ILogger => {
   if (logging === null) {
@@ -56,7 +52,19 @@ export const toLogger = (logging: LogLevel | string | ILogger | null | undefined
     return logging;
   }
   if (typeof logging === "string") {
-    const level = NAMES.get(logging.toLowerCase());
+    const level = new Map(
+      Object.entries({
+        trace: 0,
+        debug: 1,
+        info: 2,
+        information: 2,
+        warn: 3,
+        warning: 3,
+        error: 4,
+        critical: 5,
+        none: 6,
+      }),
+    ).get(logging.toLowerCase());
     if (level === undefined) {
       throw new Error(`Unknown log level: ${logging}`);
     }

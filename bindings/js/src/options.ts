@@ -21,7 +21,7 @@ export interface CallOptions extends BackendCallOptions {
   readonly supersedeKey?: string;
   /** The method may run twice: the call is made again if its outcome is unknown. */
   readonly idempotent?: boolean;
-  /** The call is in the store before `accepted` is fulfilled, and outlives the process. Needs `withOutbox({ store })`. */
+  /** It is in the store before `accepted` is fulfilled, and outlives the process. Needs `withOutbox({ store })`. */
   readonly durable?: boolean;
   /** Without a connection: wait for one (the default, unless the outbox is off), or fail at once. */
   readonly queue?: boolean;
@@ -38,8 +38,8 @@ export interface StreamCallOptions extends Omit<BackendCallOptions, "durable" | 
 /** A call that was made: a promise of its result that can do more. */
 export interface Call<T> extends Promise<T> {
   /**
-   * Fulfilled when the call was handed over to the connection, or waits in the outbox; for a durable one, when it is safe in
-   * the store. Rejected, as the call itself, if it comes to nothing before.
+   * Fulfilled when the call was handed over to the connection, or waits in the outbox; for a durable one, when it is
+   * safe in the store. Rejected, as the call itself, if it comes to nothing before.
    */
   readonly accepted: Promise<void>;
   /** Takes the call back: it ends with an `AbortError`. Does nothing once it has ended. */

@@ -31,7 +31,7 @@ export class HubStream<T> implements IStreamResult<T>, AsyncIterable<T> {
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
-  /** @internal */
+  /** For connections. */
   constructor(control: StreamControl, limit = STREAM_BUFFER) {
     this.#control = control;
     this.#limit = limit;

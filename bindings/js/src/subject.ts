@@ -19,7 +19,7 @@ export interface ISubscription<_T> {
   dispose(): void;
 }
 
-/** A stream that the application feeds; as an argument of a call it is uploaded. Nothing is kept for later subscribers. */
+/** A stream that the application feeds; as an argument of a call it is uploaded. Keeps nothing for those to come. */
 export class Subject<T> implements IStreamResult<T> {
   #observers: readonly IStreamSubscriber<T>[] = [];
 

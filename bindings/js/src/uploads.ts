@@ -45,7 +45,7 @@ export class Uploads {
   /** Takes the streams out of arguments, and gives each the next of the ids. */
   take(args: unknown[], nextId: () => number): number[] {
     const ids: number[] = [];
-    for (let index = 0; index < args.length; ) {
+    for (let index = 0; index < args.length;) {
       const argument = args[index];
       const make = isObservable(argument) ? subscribed : isIterable(argument) ? pulled : undefined;
       if (make) {
@@ -180,9 +180,6 @@ const pulled = (source: AsyncIterable<unknown>, send: Send, end: End): Upload =>
   };
   return {
     async start() {
-      if (iterator || stopped) {
-        return;
-      }
       try {
         iterator = source[Symbol.asyncIterator]();
         for (;;) {

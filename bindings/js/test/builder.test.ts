@@ -50,7 +50,10 @@ test("arguments are checked with SignalR's texts", () => {
 
 test("transports, by flags or among the options, which add up over calls", () => {
   const transports = (value: HttpTransportType) => configOf((b) => b.withUrl("http://h/", value)).transports;
-  assert.deepEqual(transports(HttpTransportType.WebSockets | HttpTransportType.LongPolling), ["WebSockets", "LongPolling"]);
+  assert.deepEqual(transports(HttpTransportType.WebSockets | HttpTransportType.LongPolling), [
+    "WebSockets",
+    "LongPolling",
+  ]);
   assert.deepEqual(transports(HttpTransportType.ServerSentEvents), ["ServerSentEvents"]);
   assert.equal(transports(HttpTransportType.None), undefined);
   const config = configOf((builder) =>
@@ -79,7 +82,12 @@ test("every form of withAutomaticReconnect", () => {
   const jitter = { type: "fullJitter", base: 1_000, cap: 30_000 };
   assert.deepEqual(retryOf(RetryPolicies.fullJitter()), [jitter, true, undefined, undefined]);
   const options = { firstStart: false, maxRetries: 3 };
-  assert.deepEqual(retryOf(RetryPolicies.fullJitter({ cap: 9 }), options), [{ ...jitter, cap: 9 }, false, undefined, 3]);
+  assert.deepEqual(retryOf(RetryPolicies.fullJitter({ cap: 9 }), options), [
+    { ...jitter, cap: 9 },
+    false,
+    undefined,
+    3,
+  ]);
   assert.deepEqual(retryOf([1], { jitter: true, firstStart: true }), [table(1), true, true, undefined]);
   assert.deepEqual(retryOf({ nextRetryDelayInMilliseconds: () => 0 })[0], { type: "custom" });
 });
@@ -99,7 +107,10 @@ test("a policy of the application is asked, and one that throws gives up", () =>
   };
   const { fake, log } = make((builder) => builder.withAutomaticReconnect(policy));
   const question = { previousRetryCount: 1, elapsed: 20, reason: NETWORK };
-  assert.deepEqual([1, 2, 3, 4].map(() => fake.events.retryDelay(question)), [5, null, null, null]);
+  assert.deepEqual(
+    [1, 2, 3, 4].map(() => fake.events.retryDelay(question)),
+    [5, null, null, null],
+  );
   const [{ retryReason, ...rest }] = asked as [RetryContext];
   assert.deepEqual(rest, { previousRetryCount: 1, elapsedMilliseconds: 20 });
   assert.equal(retryReason.message, NETWORK.text);
@@ -176,7 +187,10 @@ test("one builder makes several connections", () => {
   const builder = new HubConnectionBuilder().withUrl("http://h/a");
   builder.build();
   builder.withUrl("http://h/b").build();
-  assert.deepEqual(builder.fake.connections.map(({ config }) => config.url), ["http://h/a", "http://h/b"]);
+  assert.deepEqual(
+    builder.fake.connections.map(({ config }) => config.url),
+    ["http://h/a", "http://h/b"],
+  );
 });
 
 test("relative addresses are those of the page or the worker, and nobody's elsewhere", () => {
@@ -185,10 +199,12 @@ test("relative addresses are those of the page or the worker, and nobody's elsew
   const globals = globalThis as { document?: unknown; location?: unknown };
   try {
     globals.document = { baseURI: "https://page/app/index.html" };
-    assert.deepEqual(
-      ["hub", "/hub", "//other/hub", "http://a/ b"].map(urlOf),
-      ["https://page/app/hub", "https://page/hub", "https://other/hub", "http://a/ b"],
-    );
+    assert.deepEqual(["hub", "/hub", "//other/hub", "http://a/ b"].map(urlOf), [
+      "https://page/app/hub",
+      "https://page/hub",
+      "https://other/hub",
+      "http://a/ b",
+    ]);
     delete globals.document;
     globals.location = { href: "https://worker/js/worker.js" };
     assert.equal(urlOf("/hub"), "https://worker/hub");
@@ -211,14 +227,38 @@ test("log messages of the core go where configureLogging says", () => {
     return lines.splice(0);
   };
   const above = ["info Information: text", "warn Warning: text", "error Error: text", "error Critical: text"];
-  assert.deepEqual(logWith(() => {}), above);
-  assert.deepEqual(logWith((b) => b.configureLogging("Trace")), ["log Trace: text", "log Debug: text", ...above]);
-  assert.deepEqual(logWith((b) => b.configureLogging(LogLevel.Warning)), above.slice(1));
-  assert.deepEqual(logWith((b) => b.configureLogging("none")), []);
-  assert.deepEqual(logWith((b) => b.configureLogging(NullLogger.instance)), []);
-  assert.deepEqual(logWith((b) => b.withUrl("http://h/", { logger: LogLevel.Critical })), above.slice(3));
-  assert.deepEqual(logWith((b) => b.withUrl("http://h/", { logger: null as never })), []);
+  assert.deepEqual(
+    logWith(() => {}),
+    above,
+  );
+  assert.deepEqual(
+    logWith((b) => b.configureLogging("Trace")),
+    ["log Trace: text", "log Debug: text", ...above],
+  );
+  assert.deepEqual(
+    logWith((b) => b.configureLogging(LogLevel.Warning)),
+    above.slice(1),
+  );
+  assert.deepEqual(
+    logWith((b) => b.configureLogging("none")),
+    [],
+  );
+  assert.deepEqual(
+    logWith((b) => b.configureLogging(NullLogger.instance)),
+    [],
+  );
+  assert.deepEqual(
+    logWith((b) => b.withUrl("http://h/", { logger: LogLevel.Critical })),
+    above.slice(3),
+  );
+  assert.deepEqual(
+    logWith((b) => b.withUrl("http://h/", { logger: null as never })),
+    [],
+  );
   const log = new Log();
-  assert.deepEqual(logWith((b) => b.withUrl("http://h/", { logger: LogLevel.Trace }).configureLogging(log)), []);
+  assert.deepEqual(
+    logWith((b) => b.withUrl("http://h/", { logger: LogLevel.Trace }).configureLogging(log)),
+    [],
+  );
   assert.equal(log.lines.length, 6);
 });

@@ -33,6 +33,17 @@ test("a start that fails is rejected with the error and without onclose", async 
   assert.equal(closed, 0);
 });
 
+test("onclose comes once for each time that there was a connection", async () => {
+  const { connection, fake } = await makeConnected();
+  let closed = 0;
+  connection.onclose(() => closed++);
+  fake.closed(NETWORK);
+  const start = connection.start();
+  fake.closed(NETWORK);
+  await assert.rejects(start);
+  assert.equal(closed, 1);
+});
+
 test("a platform that cannot even start leaves the connection disconnected", async () => {
   const { connection, fake } = make();
   const start = connection.start();
@@ -105,7 +116,9 @@ test("stop of a disconnected connection does nothing", async () => {
 test("reconnecting and reconnected are told with error and new id", async () => {
   const { connection, fake } = await makeConnected();
   const told: unknown[] = [];
-  connection.onreconnecting((error) => told.push(["reconnecting", error?.message, connection.state, connection.connectionId]));
+  connection.onreconnecting((error) =>
+    told.push(["reconnecting", error?.message, connection.state, connection.connectionId]),
+  );
   connection.onreconnected((id) => told.push(["reconnected", id, connection.state]));
   connection.onclose(() => told.push("closed"));
   fake.lost();
@@ -257,7 +270,11 @@ test("hints, acknowledgements and positions reach the core", async () => {
   connection.hint("online");
   connection.acknowledge("m1");
   connection.nack("m2", "no");
-  assert.deepEqual(fake.commands, [["hint", "online"], ["acknowledge", "m1"], ["nack", "m2", "no"]]);
+  assert.deepEqual(fake.commands, [
+    ["hint", "online"],
+    ["acknowledge", "m1"],
+    ["nack", "m2", "no"],
+  ]);
   assert.deepEqual(await connection.positions(), ["epoch/3/group:news"]);
 });
 

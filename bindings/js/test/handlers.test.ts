@@ -28,6 +28,21 @@ test("the case of names does not matter, however often it varies", () => {
   assert.equal(calls, 2_500);
 });
 
+test("spellings are not collected without end", () => {
+  const { connection, fake } = make();
+  connection.on("a".repeat(64), () => {});
+  const collect = globalThis.gc ?? assert.fail("the tests run with --expose-gc");
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let number = 0; number < 100_000; number++) {
+    const bits = number.toString(2).padStart(64, "0");
+    fake.message(bits.replaceAll("0", "a").replaceAll("1", "A"), []);
+  }
+  collect();
+  assert.ok(process.memoryUsage().heapUsed - before < 1_000_000);
+  assert.ok(connection.isListening, "it is still there");
+});
+
 test("a function registered twice is called once; another registration of the name counts anew after off", () => {
   const { connection, fake } = make();
   const calls: string[] = [];
@@ -120,13 +135,25 @@ test("results of handlers answer the server", async () => {
   assert.deepEqual(await answerOf(async (n) => n + 2), { type: "value", value: 22 });
   assert.deepEqual(await answerOf(() => null), { type: "value", value: null });
   assert.deepEqual(await answerOf(() => 0), { type: "value", value: 0 });
-  assert.deepEqual(await answerOf(() => {}, () => 5), { type: "value", value: 5 });
+  assert.deepEqual(
+    await answerOf(
+      () => {},
+      () => 5,
+    ),
+    { type: "value", value: 5 },
+  );
 });
 
 test("no result, several results and failures are answered as what they are", async () => {
   assert.deepEqual(await answerOf(), { type: "noHandler" });
   assert.deepEqual(await answerOf(() => {}), { type: "noHandler" });
-  assert.deepEqual(await answerOf(() => 1, () => 2), { type: "manyHandlers" });
+  assert.deepEqual(
+    await answerOf(
+      () => 1,
+      () => 2,
+    ),
+    { type: "manyHandlers" },
+  );
   const error = { type: "error", text: "Error: from callback" };
   assert.deepEqual(
     await answerOf(() => {
@@ -171,7 +198,13 @@ const handledOf = async (...handlers: ((...args: any[]) => unknown)[]) => {
 };
 
 test("a delivery is handled at once when no handler is asynchronous", async () => {
-  assert.deepEqual(await handledOf(() => {}, () => 1), [1, 3, undefined]);
+  assert.deepEqual(
+    await handledOf(
+      () => {},
+      () => 1,
+    ),
+    [1, 3, undefined],
+  );
 });
 
 test("a delivery is handled when the last asynchronous handler has ended", async () => {
@@ -196,6 +229,7 @@ test("a delivery that failed says the first reason", async () => {
     throw new Error("second");
   };
   assert.deepEqual(await handledOf(() => {}, first, second), [0, 3, "first"]);
+  assert.deepEqual(await handledOf(first, () => assert.fail("later")), [1, 3, "first"]);
   assert.deepEqual(await handledOf(second), [0, 3, "second"]);
   assert.deepEqual(await handledOf(first), [1, 3, "first"]);
   assert.deepEqual(await handledOf(), [1, 3, "No handler is registered for 'Task'."]);

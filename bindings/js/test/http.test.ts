@@ -32,17 +32,23 @@ const client = new DefaultHttpClient(NullLogger.instance);
 test("requests of each method", async () => {
   const response = await client.get(`${base}/ok`);
   assert.deepEqual([response.statusCode, response.statusText, response.content], [200, "OK", "body"]);
-  const bytes = await client.post(`${base}/ok`, { content: "text", headers: { "x-a": "b" }, responseType: "arraybuffer" });
+  const bytes = await client.post(`${base}/ok`, {
+    content: "text",
+    headers: { "x-a": "b" },
+    responseType: "arraybuffer",
+  });
   assert.equal(Buffer.from(bytes.content as ArrayBuffer).toString(), "body");
   await client.delete(`${base}/ok`, { content: new TextEncoder().encode("bytes").buffer as ArrayBuffer });
   assert.deepEqual(
-    requests.splice(0).map(({ method, headers, body }) => [
-      method,
-      headers["x-requested-with"],
-      headers["content-type"],
-      headers["x-a"],
-      body,
-    ]),
+    requests
+      .splice(0)
+      .map(({ method, headers, body }) => [
+        method,
+        headers["x-requested-with"],
+        headers["content-type"],
+        headers["x-a"],
+        body,
+      ]),
     [
       ["GET", "XMLHttpRequest", undefined, undefined, ""],
       ["POST", "XMLHttpRequest", "text/plain;charset=UTF-8", "b", "text"],

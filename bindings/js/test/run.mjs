@@ -28,5 +28,7 @@ await build({
   logLevel: "warning",
 });
 const files = tests.map((file) => join(out, file.replace(/\.ts$/, ".mjs")));
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--expose-gc", "--test", ...files], { stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--expose-gc", "--test", ...files], {
+  stdio: "inherit",
+});
 process.exit(status ?? 1);

@@ -23,6 +23,29 @@ test("the arguments of the caller stay as they are", async () => {
   assert.equal(args.length, 2);
 });
 
+test("a subject tells its subscribers, until they dispose", () => {
+  const subject = new Subject<number>();
+  const seen: unknown[] = [];
+  const subscribe = (name: string) =>
+    subject.subscribe({
+      next: (item) => seen.push([name, item]),
+      error: (error) => seen.push([name, error]),
+      complete: () => seen.push([name, "complete"]),
+    });
+  const first = subscribe("first");
+  subscribe("second");
+  subject.next(1);
+  first.dispose();
+  subject.error("no");
+  subject.complete();
+  assert.deepEqual(seen, [
+    ["first", 1],
+    ["second", 1],
+    ["second", "no"],
+    ["second", "complete"],
+  ]);
+});
+
 test("items of a subject wait until the call was sent, then leave at once", async () => {
   const { connection, fake } = await makeConnected();
   const subject = new Subject<number>();
@@ -34,7 +57,11 @@ test("items of a subject wait until the call was sent, then leave at once", asyn
   subject.next(3);
   subject.complete();
   subject.next(4);
-  assert.deepEqual(fake.of("uploadItem"), [[2, 1], [2, 2], [2, 3]]);
+  assert.deepEqual(fake.of("uploadItem"), [
+    [2, 1],
+    [2, 2],
+    [2, 3],
+  ]);
   assert.deepEqual(fake.of("uploadEnd"), [[2, undefined]]);
 });
 
@@ -46,7 +73,10 @@ test("a subject that ended before the call was sent ends behind its items", asyn
   subject.error(new Error("boom"));
   subject.complete();
   fake.events.uploadStarted(2);
-  assert.deepEqual(fake.commands.slice(-2), [["uploadItem", 2, 1], ["uploadEnd", 2, "boom"]]);
+  assert.deepEqual(fake.commands.slice(-2), [
+    ["uploadItem", 2, 1],
+    ["uploadEnd", 2, "boom"],
+  ]);
 });
 
 test("errors of sources are told as their text", async () => {
@@ -93,7 +123,10 @@ test("an item that cannot be encoded ends the upload, for both kinds of sources"
   subject.next({});
   subject.next({});
   await settle();
-  assert.deepEqual(fake.of("uploadEnd"), [[2, "circular"], [3, "circular"]]);
+  assert.deepEqual(fake.of("uploadEnd"), [
+    [2, "circular"],
+    [3, "circular"],
+  ]);
   assert.equal(returned, 1);
 });
 
@@ -114,7 +147,11 @@ test("an async iterable is asked for nothing before the call was sent", async ()
   assert.equal(asked, 0);
   fake.events.uploadStarted(2);
   await settle();
-  assert.deepEqual(fake.of("uploadItem"), [[2, 1], [2, 2], [2, 3]]);
+  assert.deepEqual(fake.of("uploadItem"), [
+    [2, 1],
+    [2, 2],
+    [2, 3],
+  ]);
   assert.deepEqual(fake.of("uploadEnd"), [[2, undefined]]);
 });
 
@@ -131,7 +168,10 @@ test("the next item is asked for when there is room for it", async () => {
   assert.deepEqual(fake.of("uploadItem"), [[2, 1]]);
   room();
   await settle();
-  assert.deepEqual(fake.of("uploadItem"), [[2, 1], [2, 2]]);
+  assert.deepEqual(fake.of("uploadItem"), [
+    [2, 1],
+    [2, 2],
+  ]);
 });
 
 test("an async iterable that throws ends the upload with its text", async () => {
@@ -170,6 +210,20 @@ test("an upload that nobody reads any more is let go", async () => {
   assert.deepEqual(fake.of("uploadEnd"), []);
 });
 
+test("an item that comes after nobody reads the upload any more is not sent", async () => {
+  const { connection, fake } = await makeConnected();
+  let give!: (result: IteratorResult<number>) => void;
+  const iterable = {
+    [Symbol.asyncIterator]: () => ({ next: () => new Promise<IteratorResult<number>>((resolve) => (give = resolve)) }),
+  };
+  void connection.invoke("Sum", iterable);
+  fake.events.uploadStarted(2);
+  fake.events.uploadStopped(2);
+  give({ done: false, value: 1 });
+  await settle();
+  assert.deepEqual(fake.of("uploadItem"), []);
+});
+
 test("uploads end with their call, but go on behind one that was only sent", async () => {
   const { connection, fake } = await makeConnected();
   const [invoked, sent, failed] = [new Subject<number>(), new Subject<number>(), new Subject<number>()];
@@ -198,7 +252,10 @@ test("a source that ends while it is subscribed to, or fails to be, does no harm
   };
   void connection.send("Sum", sync);
   fake.events.uploadStarted(2);
-  assert.deepEqual(fake.commands.slice(-2), [["uploadItem", 2, 1], ["uploadEnd", 2, undefined]]);
+  assert.deepEqual(fake.commands.slice(-2), [
+    ["uploadItem", 2, 1],
+    ["uploadEnd", 2, undefined],
+  ]);
   assert.equal(disposed, 1);
   const broken = {
     subscribe() {

@@ -8,12 +8,14 @@ import { Connection } from "../build/wasm/hubwire_web.js";
 import type { Codec } from "./codec.js";
 import { metricsOf } from "./events.js";
 import { Host, slotOf } from "./host.js";
+import { Input } from "./inputs.js";
 import { load, loaded, type ModuleSource } from "./load.js";
 import { watchPage } from "./page.js";
 
 const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };
 const HINTS: readonly Hint[] = ["online", "offline", "resumed", "foreground", "background"];
-const REPLIES: readonly Reply["type"][] = ["void", "value", "error", "noHandler", "manyHandlers"];
+/** As {@link Input.Reply} counts them. */
+const REPLIES: readonly Reply["type"][] = ["void", "error", "noHandler", "manyHandlers"];
 
 /** What {@link Host.enter} is given. */
 type Use = (core: Connection, now: number) => void;
@@ -157,7 +159,7 @@ class WebConnection implements BackendConnection {
       }
       this.#stopping.push(resolve);
       this.#enter((core, now) => {
-        core.stop(now);
+        core.input(Input.Stop, now, 0, 0, 0);
         if (core.isDisconnected()) {
           for (const stopped of this.#stopping.splice(0)) {
             stopped();
@@ -185,46 +187,47 @@ class WebConnection implements BackendConnection {
   }
 
   cancel(call: number): void {
-    this.#enter((core, now) => core.cancel(now, call));
+    this.#enter((core, now) => core.input(Input.Cancel, now, call, 0, 0));
   }
 
   uploadItem(upload: number, item: unknown): void {
     const encoded = this.#host.codec.write_(item);
-    this.#enter((core, now) => core.upload(now, upload, ...slotOf(encoded)));
+    this.#enter((core, now) => core.input(Input.Upload, now, upload, ...slotOf(encoded)));
   }
 
   uploadEnd(upload: number, error: string | undefined): void {
-    this.#enter((core, now) => core.endUpload(now, upload, error));
+    this.#enter((core, now) => core.input(Input.EndUpload, now, upload, 0, 0, error));
   }
 
   handled(delivery: number, reason: string | undefined): void {
-    this.#enter((core, now) => core.handled(now, delivery, reason));
+    this.#enter((core, now) => core.input(Input.Handled, now, delivery, 0, 0, reason));
   }
 
   acknowledge(messageId: string): void {
-    this.#enter((core, now) => core.acknowledge(now, messageId, undefined));
+    this.#enter((core, now) => core.input(Input.Acknowledge, now, 0, 0, 0, messageId));
   }
 
   nack(messageId: string, reason: string): void {
-    this.#enter((core, now) => core.acknowledge(now, messageId, reason));
+    this.#enter((core, now) => core.input(Input.Nack, now, 0, 0, 0, messageId, reason));
   }
 
   reply(reply: number, answer: Reply): void {
-    let [kind, error] = [REPLIES.indexOf(answer.type), answer.type === "error" ? answer.text : undefined];
-    let [slot, size] = [0, 0];
     if (answer.type === "value") {
       try {
-        [slot, size] = slotOf(this.#host.codec.write_(answer.value));
+        const encoded = this.#host.codec.write_(answer.value);
+        this.#enter((core, now) => core.input(Input.ReplyValue, now, reply, ...slotOf(encoded)));
       } catch (thrown) {
         // The server waits: it is told that there is no value.
-        [kind, error] = [2, String(thrown)];
+        this.reply(reply, { type: "error", text: String(thrown) });
       }
+      return;
     }
-    this.#enter((core, now) => core.reply(now, reply, kind, slot, size, error));
+    const error = answer.type === "error" ? answer.text : undefined;
+    this.#enter((core, now) => core.input(Input.Reply, now, reply, REPLIES.indexOf(answer.type), 0, error));
   }
 
   hint(hint: Hint): void {
-    this.#enter((core, now) => core.hint(now, HINTS.indexOf(hint)));
+    this.#enter((core, now) => core.input(Input.Hint, now, 0, HINTS.indexOf(hint), 0));
   }
 
   metrics(): Promise<Metrics> {

@@ -12,6 +12,7 @@ import type { Connection } from "../build/wasm/hubwire_web.js";
 import { clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
+import { Input } from "./inputs.js";
 import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
 import { handshaken, negotiated } from "./negotiate.js";
 import { keep, live, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
@@ -181,7 +182,7 @@ export class Host implements Sink {
 
   wake(delay: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.enter((core, now) => core.tick(now)), Math.min(delay, LONGEST));
+    this.#timer = setTimeout(() => this.enter((core, now) => core.input(Input.Tick, now, 0, 0, 0)), Math.min(delay, LONGEST));
   }
 
   encodeCall(type: number, id: string | undefined, target: string, args: number, streams: string[] | undefined, headers: FlatHeaders | undefined): Frame {
@@ -249,7 +250,7 @@ export class Host implements Sink {
 
   token(request: number): void {
     const answer = (token: string | undefined, error: string | undefined): void => {
-      this.enter((core, now) => core.token(now, request, token, error));
+      this.enter((core, now) => core.input(Input.Token, now, request, 0, 0, token, error));
     };
     void (async () => this.#events.token())().then(
       (token) => answer(token ?? undefined, undefined),
@@ -260,13 +261,13 @@ export class Host implements Sink {
   retry(request: number, previousRetryCount: number, elapsed: number, kind: string, text: string): void {
     this.#told.push(() => {
       const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason: faultOf(kind, text)! });
-      this.enter((core, now) => core.retryAfter(now, request, delay ?? undefined));
+      this.enter((core, now) => core.input(Input.RetryAfter, now, request, delay ?? -1, 0));
     });
   }
 
   store(batch: number, changes: unknown[]): void {
     const answer = (error: string | undefined): void => {
-      this.enter((core, now) => core.stored(now, batch, error));
+      this.enter((core, now) => core.input(Input.Stored, now, batch, 0, 0, error));
     };
     // The payloads are taken at once: their slots are ours.
     const written = this.store_?.write(changes) ?? Promise.reject(new Error("There is no store."));
@@ -326,12 +327,12 @@ export class Host implements Sink {
   // What links and requests tell.
 
   opened(link: number): void {
-    this.enter((core, now) => core.opened(now, link));
+    this.enter((core, now) => core.input(Input.Opened, now, link, 0, 0));
   }
 
   closed(link: number, code: number, text: string): void {
     this.#sockets.delete(link);
-    this.enter((core, now) => core.closed(now, link, code, text));
+    this.enter((core, now) => core.input(Input.Closed, now, link, code, 0, text));
   }
 
   responded(request: number, kind: number, link: number, response: HttpResponse): void {
@@ -346,11 +347,11 @@ export class Host implements Sink {
       this.received(link, typeof content === "string" ? content : new Uint8Array(content));
     }
     const lifetime = kind === 1 && typeof content === "string" ? lifetimeIn(content) : -1;
-    this.enter((core, now) => core.answered(now, request, lifetime, isOver));
+    this.enter((core, now) => core.input(Input.Answered, now, request, lifetime, +isOver));
   }
 
   failed(request: number, status: number, text: string): void {
-    this.enter((core, now) => core.failed(now, request, status, text, -1));
+    this.enter((core, now) => core.input(Input.Failed, now, request, status, -1, text));
   }
 
   /** A frame, or what a poll brought. */
@@ -403,9 +404,9 @@ export class Host implements Sink {
 
   #malformed(link: number, thrown: unknown): void {
     if (thrown instanceof TooLarge) {
-      this.enter((core, now) => core.malformed(now, link, "", this.#limit));
+      this.enter((core, now) => core.input(Input.Malformed, now, link, this.#limit, 0));
     } else if (thrown instanceof ProtocolFault) {
-      this.enter((core, now) => core.malformed(now, link, thrown.message, 0));
+      this.enter((core, now) => core.input(Input.Malformed, now, link, 0, 0, thrown.message));
     } else {
       this.#isBusy = false;
       this.#break(thrown);
@@ -460,20 +461,20 @@ export class Host implements Sink {
   }
 
   receivedItem_(id: string, item: unknown, size: number): void {
-    this.#use((core) => core.receivedItem(this.#at, this.#reading, id, keep(item, size), size));
+    this.#use((core) => core.input(Input.Item, this.#at, this.#reading, keep(item, size), size, id));
   }
 
   receivedCompletion_(id: string, hasValue: boolean, value: unknown, size: number, error: string | undefined): void {
     const slot = hasValue && error === undefined ? keep(value, size) : 0;
-    this.#use((core) => core.receivedCompletion(this.#at, this.#reading, id, slot, size, error));
+    this.#use((core) => core.input(Input.Completion, this.#at, this.#reading, slot, size, id, error));
   }
 
   receivedControl_(type: number, id: string | undefined, sequenceId: number): void {
-    this.#use((core) => core.receivedControl(this.#at, this.#reading, type, id, sequenceId));
+    this.#use((core) => core.input(type, this.#at, this.#reading, sequenceId, 0, id));
   }
 
   receivedClose_(error: string | undefined, allowReconnect: boolean, retryAfter: number): void {
-    this.#use((core) => core.receivedClose(this.#at, this.#reading, error, allowReconnect, retryAfter));
+    this.#use((core) => core.input(Input.Close, this.#at, this.#reading, +allowReconnect, retryAfter, undefined, error));
   }
 
   // The end.
@@ -508,7 +509,7 @@ export class Host implements Sink {
 
   dispose(): void {
     if (!this.#broken) {
-      this.enter((core) => core.dispose());
+      this.enter((core, now) => core.input(Input.Dispose, now, 0, 0, 0));
       this.#broken = { kind: "Misuse", text: "The connection was disposed of." };
       this.#close();
       this.core.free();

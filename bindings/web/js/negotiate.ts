@@ -2,6 +2,7 @@
 
 import type { Connection } from "../build/wasm/hubwire_web.js";
 import { ProtocolFault } from "./codec.js";
+import { Input } from "./inputs.js";
 
 type Fields = Record<string, unknown>;
 
@@ -63,10 +64,10 @@ export function negotiated(core: Connection, now: number, request: number, body:
     const error = text(fields, "error");
     const url = text(fields, "url");
     if (error !== undefined) {
-      return core.refused(now, request, error, false);
+      return core.input(Input.Refused, now, request, 0, 0, error);
     }
     if (url !== undefined) {
-      return core.redirected(now, request, url, text(fields, "accessToken"));
+      return core.input(Input.Redirected, now, request, 0, 0, url, text(fields, "accessToken"));
     }
     // A server may answer with a higher version than was asked for; what is known is 0 and 1.
     const version = Math.min(field(fields, "negotiateVersion", "an integer of at least 0", isCount) ?? 0, 1);
@@ -88,7 +89,7 @@ export function negotiated(core: Connection, now: number, request: number, body:
     if (!(fault instanceof ProtocolFault)) {
       throw fault;
     }
-    core.refused(now, request, fault.message, true);
+    core.input(Input.Refused, now, request, 0, 1, fault.message);
   }
 }
 
@@ -99,11 +100,11 @@ export function handshaken(core: Connection, now: number, link: number, record: 
     if ("type" in fields) {
       throw new ProtocolFault("expected a handshake response, got a hub message (it has a 'type')");
     }
-    core.handshaken(now, link, field(fields, "error", "a string", isText), false);
+    core.input(Input.Handshaken, now, link, 0, 0, field(fields, "error", "a string", isText));
   } catch (fault) {
     if (!(fault instanceof ProtocolFault)) {
       throw fault;
     }
-    core.handshaken(now, link, fault.message, true);
+    core.input(Input.Handshaken, now, link, 0, 1, fault.message);
   }
 }

@@ -8,7 +8,6 @@
 
 extern crate alloc;
 
-use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -43,6 +42,17 @@ const fn whole(number: f64) -> u64 {
     number as u64
 }
 
+/// A double that is a slot, a size, or a number of a link or of a request.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+const fn small(number: f64) -> u32 {
+    number as u32
+}
+
+/// Below zero there is none.
+fn optional(number: f64) -> Option<u64> {
+    (number >= 0.0).then(|| whole(number))
+}
+
 const fn time(now: f64) -> Time {
     Time::from_millis(whole(now))
 }
@@ -65,10 +75,85 @@ fn headers(flat: Option<Array>) -> Headers {
     headers
 }
 
-/// What a slot has, if it is one.
-const fn payload(slot: u32, size: u32) -> Option<Handle> {
-    if slot == 0 { None } else { Some(Handle::new(slot, size)) }
+/// An answer without a value: 0 nothing, 1 an error, 2 no handler, 3 many handlers.
+fn reply(kind: f64, error: Option<String>) -> Reply<Handle> {
+    match small(kind) {
+        1 => Reply::Error(error.unwrap_or_default()),
+        2 => Reply::NoHandler,
+        3 => Reply::ManyHandlers,
+        _ => Reply::Void,
+    }
 }
+
+/// What the platform knows: 0 online, 1 offline, 2 awake again, 3 in front of the user, 4 not.
+const fn hint(hint: f64) -> Hint {
+    match small(hint) {
+        0 => Hint::Online,
+        1 => Hint::Offline,
+        2 => Hint::Resumed,
+        3 => Hint::Foreground,
+        _ => Hint::Background,
+    }
+}
+
+/// A message other than a call, by its type.
+fn message(kind: u8, b: f64, c: f64, text: Option<String>, other: Option<String>) -> HubMessage<Handle> {
+    let id = text.map(ByteString::from).unwrap_or_default();
+    match kind {
+        ITEM => {
+            let item = Handle::new(small(b), small(c));
+            HubMessage::StreamItem(StreamItem { headers: Headers::new(), invocation_id: id, item })
+        }
+        COMPLETION => {
+            let outcome = match other {
+                Some(error) => Outcome::Error(error.into()),
+                None if small(b) == 0 => Outcome::Void,
+                None => Outcome::Value(Handle::new(small(b), small(c))),
+            };
+            HubMessage::Completion(Completion::new(id, outcome))
+        }
+        CANCELLED => HubMessage::CancelInvocation(CancelInvocation::new(id)),
+        CLOSE => HubMessage::Close(Close {
+            error: other.map(ByteString::from),
+            allow_reconnect: b != 0.0,
+            retry_after: optional(c).map(Duration::from_millis),
+        }),
+        ACK => HubMessage::Ack { sequence_id: whole(b) },
+        SEQUENCE => HubMessage::Sequence { sequence_id: whole(b) },
+        _ => HubMessage::Ping,
+    }
+}
+
+// The kinds of `Connection::input`, as in `inputs.ts`. Those of messages are their types.
+const ITEM: u8 = 2;
+const COMPLETION: u8 = 3;
+const CANCELLED: u8 = 5;
+const CLOSE: u8 = 7;
+const ACK: u8 = 8;
+const SEQUENCE: u8 = 9;
+const STOP: u8 = 10;
+const CANCEL: u8 = 11;
+const UPLOAD: u8 = 12;
+const END_UPLOAD: u8 = 13;
+const HANDLED: u8 = 14;
+const ACKNOWLEDGE: u8 = 15;
+const NACK: u8 = 16;
+const REPLY: u8 = 17;
+const REPLY_VALUE: u8 = 18;
+const TICK: u8 = 19;
+const OPENED: u8 = 20;
+const CLOSED: u8 = 21;
+const REDIRECTED: u8 = 22;
+const REFUSED: u8 = 23;
+const ANSWERED: u8 = 24;
+const FAILED: u8 = 25;
+const STORED: u8 = 26;
+const HANDSHAKEN: u8 = 27;
+const MALFORMED: u8 = 28;
+const HINT: u8 = 29;
+const TOKEN: u8 = 30;
+const RETRY_AFTER: u8 = 31;
+const DISPOSE: u8 = 32;
 
 /// A request that failed; status 0 is no answer at all.
 fn failure(status: u16, text: String, retry_after: f64) -> RequestFailure {
@@ -99,9 +184,91 @@ impl Connection {
         self.0.command(time(now), Command::Start).map_err(misuse)
     }
 
-    /// Disconnects.
-    pub fn stop(&mut self, now: f64) {
-        self.command(now, Command::Stop);
+    /// Anything that is some numbers and two texts; `inputs.ts` names the kinds and says what the others are.
+    #[allow(clippy::too_many_arguments)]
+    pub fn input(
+        &mut self,
+        kind: u8,
+        now: f64,
+        a: f64,
+        b: f64,
+        c: f64,
+        text: Option<String>,
+        other: Option<String>,
+    ) {
+        let (now, id) = (time(now), whole(a));
+        let (link, request) = (small(a), small(a));
+        let is_set = c != 0.0;
+        let command = match kind {
+            STOP => Command::Stop,
+            CANCEL => Command::Cancel(CallId(id)),
+            UPLOAD => Command::Item { upload: UploadId(id), item: Handle::new(small(b), small(c)) },
+            END_UPLOAD => Command::EndUpload { upload: UploadId(id), error: text },
+            HANDLED => Command::Handled(DeliveryId::from_raw(id), text.map_or(Ok(()), Err)),
+            ACKNOWLEDGE => Command::Acknowledge(text.unwrap_or_default()),
+            NACK => Command::Nack(text.unwrap_or_default(), other.unwrap_or_default()),
+            REPLY => Command::Reply(ReplyId::from_raw(id), reply(b, text)),
+            REPLY_VALUE => {
+                Command::Reply(ReplyId::from_raw(id), Reply::Value(Handle::new(small(b), small(c))))
+            }
+            TICK => return self.0.tick(now),
+            OPENED => return self.0.opened(now, link),
+            CLOSED => {
+                let reason = text.unwrap_or_default();
+                let result = match small(b) {
+                    0 => Ok(()),
+                    1 => Err(RequestFailure::Network(reason)),
+                    code => Err(RequestFailure::Closed { code: code as u16, reason }),
+                };
+                return self.0.closed(now, link, result);
+            }
+            REDIRECTED => {
+                let redirect = Redirect { url: text.unwrap_or_default(), access_token: other };
+                return self.0.negotiated(now, request, Ok(NegotiateResponse::Redirect(redirect)));
+            }
+            REFUSED => {
+                let text = text.unwrap_or_default();
+                let response = match is_set {
+                    true => Err(RequestFailure::Protocol(ProtocolError::Negotiate(text.into()))),
+                    false => Ok(NegotiateResponse::Refused(text)),
+                };
+                return self.0.negotiated(now, request, response);
+            }
+            ANSWERED => return self.0.answered(now, request, optional(b), is_set),
+            FAILED => {
+                return self.0.failed(now, request, failure(small(b) as u16, text.unwrap_or_default(), c));
+            }
+            STORED => {
+                let result = text.map_or(Ok(()), |text| Err(Error::new(ErrorKind::Overflow, text)));
+                return self.0.stored(now, id, result);
+            }
+            HANDSHAKEN => {
+                let response = match text {
+                    Some(text) if is_set => Err(ProtocolError::Handshake(text.into())),
+                    error => Ok(HandshakeResponse { error }),
+                };
+                return self.0.handshaken(now, link, response);
+            }
+            MALFORMED => {
+                let error = match whole(b) {
+                    0 => ProtocolError::Reported(text.unwrap_or_default()),
+                    limit => ProtocolError::TooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) },
+                };
+                return self.0.malformed(now, link, error);
+            }
+            HINT => return self.give(now, Input::Hint(hint(b))),
+            TOKEN => {
+                let token = other.map_or(Ok(text), Err);
+                return self.give(now, Input::Token(RequestId::from_raw(id), token));
+            }
+            RETRY_AFTER => {
+                let delay = optional(b).map(Duration::from_millis);
+                return self.give(now, Input::RetryAfter(RequestId::from_raw(id), delay));
+            }
+            DISPOSE => return self.0.dispose(),
+            _ => return self.0.received(now, link, message(kind, b, c, text, other)),
+        };
+        self.give(now, Input::Command(command));
     }
 
     /// Whether nothing is connected, and nothing is to be.
@@ -143,63 +310,6 @@ impl Connection {
         self.0.command(time(now), Command::Call(request)).map_err(misuse)
     }
 
-    /// Takes a call back.
-    pub fn cancel(&mut self, now: f64, call: f64) {
-        self.command(now, Command::Cancel(CallId(whole(call))));
-    }
-
-    /// One item of an upload.
-    pub fn upload(&mut self, now: f64, upload: f64, slot: u32, size: u32) {
-        self.command(now, Command::Item { upload: UploadId(whole(upload)), item: Handle::new(slot, size) });
-    }
-
-    /// The end of an upload.
-    #[wasm_bindgen(js_name = endUpload)]
-    pub fn end_upload(&mut self, now: f64, upload: f64, error: Option<String>) {
-        self.command(now, Command::EndUpload { upload: UploadId(whole(upload)), error });
-    }
-
-    /// All handlers of a message have ended, or failed for that reason.
-    pub fn handled(&mut self, now: f64, delivery: f64, reason: Option<String>) {
-        let result = reason.map_or(Ok(()), Err);
-        self.command(now, Command::Handled(DeliveryId::from_raw(whole(delivery)), result));
-    }
-
-    /// Acknowledges a message by its id, or says why it could not be handled.
-    pub fn acknowledge(&mut self, now: f64, id: String, reason: Option<String>) {
-        self.command(
-            now,
-            match reason {
-                None => Command::Acknowledge(id),
-                Some(reason) => Command::Nack(id, reason),
-            },
-        );
-    }
-
-    /// Answers a call of the server: 0 nothing, 1 the value, 2 the error, 3 no handler, 4 many handlers.
-    pub fn reply(&mut self, now: f64, reply: f64, kind: u8, slot: u32, size: u32, error: Option<String>) {
-        let answer = match (kind, payload(slot, size)) {
-            (1, Some(value)) => Reply::Value(value),
-            (2, _) => Reply::Error(error.unwrap_or_default()),
-            (3, _) => Reply::NoHandler,
-            (4, _) => Reply::ManyHandlers,
-            _ => Reply::Void,
-        };
-        self.command(now, Command::Reply(ReplyId::from_raw(whole(reply)), answer));
-    }
-
-    /// What the platform knows: 0 online, 1 offline, 2 awake again, 3 in front of the user, 4 not.
-    pub fn hint(&mut self, now: f64, hint: u8) {
-        let hint = match hint {
-            0 => Hint::Online,
-            1 => Hint::Offline,
-            2 => Hint::Resumed,
-            3 => Hint::Foreground,
-            _ => Hint::Background,
-        };
-        self.input(now, Input::Hint(hint));
-    }
-
     /// Changes the address, and two times in milliseconds, of later connections.
     pub fn configure(&mut self, url: Option<String>, keep_alive: Option<f64>, server_timeout: Option<f64>) {
         let duration = |millis: f64| Duration::from_millis(whole(millis));
@@ -226,46 +336,6 @@ impl Connection {
         self.0.positions().iter().map(|position| JsValue::from_str(&position.to_string())).collect()
     }
 
-    /// Lets go of everything.
-    pub fn dispose(&mut self) {
-        self.0.dispose();
-    }
-
-    // What happened outside.
-
-    /// The time that was asked for has come.
-    pub fn tick(&mut self, now: f64) {
-        self.0.tick(time(now));
-    }
-
-    /// The answer of the token factory.
-    pub fn token(&mut self, now: f64, request: f64, token: Option<String>, error: Option<String>) {
-        let token = error.map_or(Ok(token), Err);
-        self.input(now, Input::Token(RequestId::from_raw(whole(request)), token));
-    }
-
-    /// The answer of a retry policy: a delay, or none to give up.
-    #[wasm_bindgen(js_name = retryAfter)]
-    pub fn retry_after(&mut self, now: f64, request: f64, delay: Option<f64>) {
-        let delay = delay.map(|millis| Duration::from_millis(whole(millis)));
-        self.input(now, Input::RetryAfter(RequestId::from_raw(whole(request)), delay));
-    }
-
-    /// The transport is open.
-    pub fn opened(&mut self, now: f64, link: u32) {
-        self.0.opened(time(now), link);
-    }
-
-    /// The transport is closed: in order (code 0), with a status of a WebSocket, or (code 1) with a text of ours.
-    pub fn closed(&mut self, now: f64, link: u32, code: u16, reason: String) {
-        let result = match code {
-            0 => Ok(()),
-            1 => Err(RequestFailure::Network(reason)),
-            code => Err(RequestFailure::Closed { code, reason }),
-        };
-        self.0.closed(time(now), link, result);
-    }
-
     /// A negotiate response: who the connection is (two ids), what the server offers (names, and bits: 1 text, 2 binary),
     /// and Hubwire's extensions. A number that is missing is -1.
     #[allow(clippy::too_many_arguments)]
@@ -284,7 +354,6 @@ impl Connection {
         epoch: Option<String>,
         dedupe_window: f64,
     ) {
-        let optional = |number: f64| (number >= 0.0).then(|| whole(number));
         let transport = |pair: JsValue| {
             let pair = Array::from(&pair);
             let bits = whole(pair.get(1).as_f64()?);
@@ -311,43 +380,9 @@ impl Connection {
         self.0.negotiated(time(now), request, Ok(NegotiateResponse::Accepted(negotiated)));
     }
 
-    /// A negotiate response that sends the client elsewhere.
-    pub fn redirected(&mut self, now: f64, request: u32, url: String, access_token: Option<String>) {
-        let redirect = NegotiateResponse::Redirect(Redirect { url, access_token });
-        self.0.negotiated(time(now), request, Ok(redirect));
-    }
-
-    /// A negotiate response that refuses the client, or (malformed) is none.
-    pub fn refused(&mut self, now: f64, request: u32, text: String, malformed: bool) {
-        let response = if malformed {
-            Err(RequestFailure::Protocol(ProtocolError::Negotiate(text.into())))
-        } else {
-            Ok(NegotiateResponse::Refused(text))
-        };
-        self.0.negotiated(time(now), request, response);
-    }
-
-    /// A request has succeeded: for how many seconds the token is valid now (-1 if unknown), and whether the server has
-    /// ended the connection.
-    pub fn answered(&mut self, now: f64, request: u32, lifetime: f64, is_over: bool) {
-        let lifetime = (lifetime >= 0.0).then(|| whole(lifetime));
-        self.0.answered(time(now), request, lifetime, is_over);
-    }
-
-    /// A request has failed: with a status and the server's text, or (status 0) without an answer.
-    pub fn failed(&mut self, now: f64, request: u32, status: u16, text: String, retry_after: f64) {
-        self.0.failed(time(now), request, failure(status, text, retry_after));
-    }
-
     /// What the store held.
     pub fn restored(&mut self, now: f64, next: f64, client_id: String, calls: &Array) -> Result<(), JsValue> {
         self.0.restored(time(now), whole(next), client_id, calls).map_err(misuse)
-    }
-
-    /// A batch was written, or not, with the reason.
-    pub fn stored(&mut self, now: f64, batch: f64, error: Option<String>) {
-        let result = error.map_or(Ok(()), |text| Err(Error::new(ErrorKind::Overflow, text)));
-        self.0.stored(time(now), whole(batch), result);
     }
 
     // What came on a link.
@@ -355,15 +390,6 @@ impl Connection {
     /// Whether the handshake response comes next; undefined if nothing should be read.
     pub fn reads(&self, link: u32) -> Option<bool> {
         self.0.reads(link)
-    }
-
-    /// A handshake response: an error of the server, or (malformed) what is wrong with it.
-    pub fn handshaken(&mut self, now: f64, link: u32, error: Option<String>, malformed: bool) {
-        let response = match error {
-            Some(text) if malformed => Err(ProtocolError::Handshake(text.into())),
-            error => Ok(HandshakeResponse { error }),
-        };
-        self.0.handshaken(time(now), link, response);
     }
 
     /// A number for the name of a method; undefined when there are too many.
@@ -398,8 +424,8 @@ impl Connection {
             stream_ids: texts(stream_ids),
         };
         let id = id.map(ByteString::from);
-        self.received(
-            now,
+        self.0.received(
+            time(now),
             link,
             match (kind, id) {
                 (4, id) => HubMessage::StreamInvocation(StreamInvocation {
@@ -410,83 +436,11 @@ impl Connection {
             },
         );
     }
-
-    /// An item of a stream.
-    #[wasm_bindgen(js_name = receivedItem)]
-    pub fn received_item(&mut self, now: f64, link: u32, id: String, slot: u32, size: u32) {
-        let item = Handle::new(slot, size);
-        let item = StreamItem { headers: Headers::new(), invocation_id: id.into(), item };
-        self.received(now, link, HubMessage::StreamItem(item));
-    }
-
-    /// The end of a call: with an error, a value, or (slot 0) neither.
-    #[wasm_bindgen(js_name = receivedCompletion)]
-    pub fn received_completion(
-        &mut self,
-        now: f64,
-        link: u32,
-        id: String,
-        slot: u32,
-        size: u32,
-        error: Option<String>,
-    ) {
-        let outcome = match (error, payload(slot, size)) {
-            (Some(error), _) => Outcome::Error(error.into()),
-            (None, Some(value)) => Outcome::Value(value),
-            (None, None) => Outcome::Void,
-        };
-        self.received(now, link, HubMessage::Completion(Completion::new(id, outcome)));
-    }
-
-    /// Types 5, 6, 8 and 9, with the id or the number that they have.
-    #[wasm_bindgen(js_name = receivedControl)]
-    pub fn received_control(&mut self, now: f64, link: u32, kind: u8, id: Option<String>, number: f64) {
-        let sequence_id = whole(number);
-        let message = match kind {
-            5 => HubMessage::CancelInvocation(CancelInvocation::new(id.unwrap_or_default())),
-            8 => HubMessage::Ack { sequence_id },
-            9 => HubMessage::Sequence { sequence_id },
-            _ => HubMessage::Ping,
-        };
-        self.received(now, link, message);
-    }
-
-    /// The server ends the connection; the time in milliseconds is -1 if it says none.
-    #[wasm_bindgen(js_name = receivedClose)]
-    pub fn received_close(
-        &mut self,
-        now: f64,
-        link: u32,
-        error: Option<String>,
-        allow_reconnect: bool,
-        retry_after: f64,
-    ) {
-        let retry_after = (retry_after >= 0.0).then(|| Duration::from_millis(whole(retry_after)));
-        let close = Close { error: error.map(ByteString::from), allow_reconnect, retry_after };
-        self.received(now, link, HubMessage::Close(close));
-    }
-
-    /// Something came that is no message; too large (limit in bytes), or malformed (limit 0).
-    pub fn malformed(&mut self, now: f64, link: u32, text: &str, limit: f64) {
-        let error = match whole(limit) {
-            0 => ProtocolError::Reported(text.to_owned()),
-            limit => ProtocolError::TooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) },
-        };
-        self.0.malformed(time(now), link, error);
-    }
 }
 
 impl Connection {
-    fn command(&mut self, now: f64, command: Command<Handle>) {
-        self.input(now, Input::Command(command));
-    }
-
-    fn input(&mut self, now: f64, input: Input<Handle>) {
+    fn give(&mut self, now: Time, input: Input<Handle>) {
         // Only starts, calls and what a store held can be misused.
-        let _ = self.0.input(time(now), input);
-    }
-
-    fn received(&mut self, now: f64, link: u32, message: HubMessage<Handle>) {
-        self.0.received(time(now), link, message);
+        let _ = self.0.input(now, input);
     }
 }

@@ -39,7 +39,8 @@ impl Random {
 
     /// One of the whole milliseconds from zero to `duration`, both included, each as likely as the others.
     pub(super) fn up_to(&mut self, duration: Duration) -> Duration {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let millis =
+            duration.as_secs().saturating_mul(1000).saturating_add(u64::from(duration.subsec_millis()));
         Duration::from_millis(match millis.checked_add(1) {
             Some(bound) => self.below(bound),
             None => self.next(),

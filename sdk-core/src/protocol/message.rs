@@ -338,5 +338,5 @@ pub struct Close {
 /// As it travels.
 #[cfg(feature = "codec")]
 pub(super) fn to_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1000).saturating_add(u64::from(duration.subsec_millis()))
 }

@@ -10,7 +10,6 @@ mod outputs;
 mod payload;
 mod settings;
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -43,7 +42,8 @@ pub struct Driver {
     armed: Option<Time>,
     link: Option<Link>,
     last_link: u32,
-    requests: BTreeMap<u32, Purpose>,
+    /// Few at a time.
+    requests: Vec<(u32, Purpose)>,
     last_request: u32,
     targets: Vec<ByteString>,
     /// The payload that just came, if nothing was told since: JavaScript can go on with it without asking.
@@ -69,7 +69,7 @@ impl Driver {
             armed: None,
             link: None,
             last_link: 0,
-            requests: BTreeMap::new(),
+            requests: Vec::new(),
             last_request: 0,
             targets: Vec::new(),
             direct: 0,
@@ -226,7 +226,7 @@ impl Driver {
         response: Result<NegotiateResponse, RequestFailure>,
     ) {
         self.now = now;
-        if let Some(Purpose::Negotiate(id)) = self.requests.remove(&request) {
+        if let Some(Purpose::Negotiate(id)) = self.forget(request) {
             self.give(Input::Negotiated(id, response));
         }
     }
@@ -234,7 +234,7 @@ impl Driver {
     /// A request has succeeded: for how many seconds the token is valid now, or whether the server ended the connection.
     pub fn answered(&mut self, now: Time, request: u32, lifetime: Option<u64>, is_over: bool) {
         self.now = now;
-        match self.requests.remove(&request) {
+        match self.forget(request) {
             Some(Purpose::Refresh(id)) => self.give(Input::Refreshed(id, Ok(lifetime))),
             Some(Purpose::Link(number, Request::Poll)) => self.polled(number, is_over),
             Some(Purpose::Link(number, Request::Delete)) => self.closed(now, number, Ok(())),
@@ -251,7 +251,7 @@ impl Driver {
     /// A request has failed.
     pub fn failed(&mut self, now: Time, request: u32, failure: RequestFailure) {
         self.now = now;
-        match self.requests.remove(&request) {
+        match self.forget(request) {
             Some(Purpose::Negotiate(id)) => self.give(Input::Negotiated(id, Err(failure))),
             Some(Purpose::Refresh(id)) => self.give(Input::Refreshed(id, Err(failure))),
             // What goes wrong here changes nothing: the server ends the connection by itself later.
@@ -289,8 +289,13 @@ impl Driver {
 
     fn purpose(&mut self, purpose: Purpose) -> u32 {
         self.last_request = self.last_request.wrapping_add(1);
-        self.requests.insert(self.last_request, purpose);
+        self.requests.push((self.last_request, purpose));
         self.last_request
+    }
+
+    fn forget(&mut self, request: u32) -> Option<Purpose> {
+        let index = self.requests.iter().position(|(id, _)| *id == request)?;
+        Some(self.requests.swap_remove(index).1)
     }
 
     fn satisfy(&mut self, number: u32, want: Want) {

@@ -22,55 +22,79 @@ use crate::protocol::{Encoding, Transport};
 /// A JavaScript object, read by names.
 struct Object<'a>(&'a JsValue);
 
+// Not inlined: each use would be a hundred bytes of WebAssembly.
 impl Object<'_> {
+    #[inline(never)]
     fn get(&self, name: &str) -> JsValue {
         Reflect::get(self.0, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
     }
 
+    #[inline(never)]
     fn text(&self, name: &str) -> Option<ByteString> {
         text(&self.get(name))
     }
 
+    #[inline(never)]
     fn string(&self, name: &str) -> Option<String> {
         self.get(name).as_string()
     }
 
+    #[inline(never)]
     fn count(&self, name: &str) -> Option<u64> {
         count(&self.get(name))
     }
 
+    #[inline(never)]
     fn duration(&self, name: &str) -> Option<Duration> {
         self.count(name).map(Duration::from_millis)
     }
 
+    #[inline(never)]
     fn flag(&self, name: &str) -> Option<bool> {
         self.get(name).as_bool()
     }
 
     /// The items of a list; none if it is missing.
+    #[inline(never)]
     fn list(&self, name: &str) -> Option<Vec<JsValue>> {
         self.get(name).dyn_into::<Array>().ok().map(|list| list.iter().collect())
     }
 
+    #[inline(never)]
     fn texts(&self, name: &str) -> Option<Vec<ByteString>> {
         self.list(name).map(|list| list.iter().filter_map(text).collect())
     }
 
     /// An object inside, with nothing in it if it is missing.
+    #[inline(never)]
     fn inner(&self, name: &str) -> JsValue {
         let inner = self.get(name);
         if inner.is_object() { inner } else { js_sys::Object::new().into() }
     }
 
-    fn set<T>(&self, name: &str, read: impl FnOnce(&Self, &str) -> Option<T>, to: &mut T) {
-        if let Some(value) = read(self, name) {
+    #[inline(never)]
+    fn set_flag(&self, name: &str, to: &mut bool) {
+        if let Some(value) = self.flag(name) {
             *to = value;
         }
     }
 
+    #[inline(never)]
+    fn set_duration(&self, name: &str, to: &mut Duration) {
+        if let Some(value) = self.duration(name) {
+            *to = value;
+        }
+    }
+
+    #[inline(never)]
+    fn size(&self, name: &str) -> Option<usize> {
+        self.count(name).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
+    }
+
+    #[inline(never)]
     fn set_size(&self, name: &str, to: &mut usize) {
-        if let Some(value) = self.count(name) {
-            *to = usize::try_from(value).unwrap_or(usize::MAX);
+        if let Some(value) = self.size(name) {
+            *to = value;
         }
     }
 }
@@ -111,16 +135,15 @@ pub fn config(settings: &JsValue) -> Config {
     if let Some(names) = from.texts("transports") {
         config.transports = names.iter().filter_map(|name| Transport::from_name(name)).collect();
     }
-    from.set("skipNegotiation", Object::flag, &mut config.skip_negotiation);
-    from.set("hasTokenFactory", Object::flag, &mut config.has_token_factory);
-    from.set("keepAliveInterval", Object::duration, &mut config.keep_alive_interval);
-    from.set("serverTimeout", Object::duration, &mut config.server_timeout);
-    from.set("handshakeTimeout", Object::duration, &mut config.handshake_timeout);
-    from.set("requestTimeout", Object::duration, &mut config.request_timeout);
-    from.set("closeTimeout", Object::duration, &mut config.close_timeout);
-    config.stateful_reconnect =
-        from.count("statefulReconnect").map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    from.set("tokenRefresh", Object::flag, &mut config.token_refresh);
+    from.set_flag("skipNegotiation", &mut config.skip_negotiation);
+    from.set_flag("hasTokenFactory", &mut config.has_token_factory);
+    from.set_duration("keepAliveInterval", &mut config.keep_alive_interval);
+    from.set_duration("serverTimeout", &mut config.server_timeout);
+    from.set_duration("handshakeTimeout", &mut config.handshake_timeout);
+    from.set_duration("requestTimeout", &mut config.request_timeout);
+    from.set_duration("closeTimeout", &mut config.close_timeout);
+    config.stateful_reconnect = from.size("statefulReconnect");
+    from.set_flag("tokenRefresh", &mut config.token_refresh);
     config.retry = retry(&from);
     let outbox = from.inner("outbox");
     let outbox = Object(&outbox);
@@ -141,7 +164,7 @@ pub fn config(settings: &JsValue) -> Config {
     config.ping_method = from.text("pingMethod");
     config.client_id = from.string("clientId");
     config.session_id = from.string("sessionId");
-    from.set("announce", Object::flag, &mut config.announce);
+    from.set_flag("announce", &mut config.announce);
     config
 }
 
@@ -157,12 +180,14 @@ fn delivery(from: &Object<'_>, config: &mut Config) {
         Some((text(&pair.get(0))?, ack_mode(&pair.get(1).as_string()?)))
     };
     delivery.targets = from.list("targets").unwrap_or_default().iter().filter_map(target).collect();
-    from.set("ackDelay", Object::duration, &mut delivery.ack_delay);
+    from.set_duration("ackDelay", &mut delivery.ack_delay);
     from.set_size("ackWindow", &mut delivery.ack_window);
     from.set_size("maxUnacknowledged", &mut delivery.max_unacknowledged);
-    from.set("unpackBatches", Object::flag, &mut delivery.unpack_batches);
-    from.set("mergeDeltas", Object::flag, &mut delivery.merge_deltas);
-    from.set("deltaKeys", Object::texts, &mut delivery.delta_keys);
+    from.set_flag("unpackBatches", &mut delivery.unpack_batches);
+    from.set_flag("mergeDeltas", &mut delivery.merge_deltas);
+    if let Some(keys) = from.texts("deltaKeys") {
+        delivery.delta_keys = keys;
+    }
     from.set_size("maxObjects", &mut delivery.max_objects);
     from.set_size("maxObjectBytes", &mut delivery.max_object_bytes);
     from.set_size("maxHeldDeltas", &mut delivery.max_held_deltas);
@@ -214,9 +239,9 @@ pub fn call_options(options: &JsValue) -> CallOptions {
     call.expires_after = from.duration("expiresAfter");
     call.priority = from.string("priority").map_or_else(Priority::default, |name| priority(&name));
     call.supersede_key = from.text("supersedeKey");
-    from.set("idempotent", Object::flag, &mut call.idempotent);
-    from.set("durable", Object::flag, &mut call.durable);
-    from.set("queue", Object::flag, &mut call.queue);
+    from.set_flag("idempotent", &mut call.idempotent);
+    from.set_flag("durable", &mut call.durable);
+    from.set_flag("queue", &mut call.queue);
     call
 }
 
