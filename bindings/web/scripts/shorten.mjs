@@ -1,5 +1,5 @@
-// node shorten.mjs NAMES.json GLUE.js: uses in the glue the short names that wasm-opt has given to imports and exports. The
-// names that wasm-bindgen makes have a hash each, which does not compress, in both files.
+// node shorten.mjs NAMES.json GLUE.js: uses in the glue the short names that wasm-opt has given to imports and exports.
+// The names that wasm-bindgen makes have a hash each, which does not compress, in both files.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const [names, file] = process.argv.slice(2);

@@ -4,7 +4,11 @@ import { assert, within } from "../lib/assert.mjs";
 /** Runs in a page: connects, and notes what comes. Gives the connection id. */
 async function connect(url) {
   const { HubConnectionBuilder, LogLevel } = await import("/dist/index.js");
-  const connection = new HubConnectionBuilder().withUrl(url).withAutomaticReconnect().configureLogging(LogLevel.None).build();
+  const connection = new HubConnectionBuilder()
+    .withUrl(url)
+    .withAutomaticReconnect()
+    .configureLogging(LogLevel.None)
+    .build();
   globalThis.connection = connection;
   globalThis.news = [];
   connection.on("news", (text) => globalThis.news.push(text));
@@ -27,7 +31,8 @@ export default ({ test }) => {
     for (const page of pages) ids.push(await page.evaluate(connect, world.server.url));
     assert.ok(ids[0] && ids[1] && ids[0] !== ids[1], `the connections are ${ids.join(" and ")}`);
     await invoke(pages[0], "ToAll", "news", "for both");
-    for (const page of pages) await page.waitForFunction(() => globalThis.news.length === 1, undefined, { polling: 20, timeout: 5_000 });
+    for (const page of pages)
+      await page.waitForFunction(() => globalThis.news.length === 1, undefined, { polling: 20, timeout: 5_000 });
   });
 
   test("a tab that is reloaded or closed leaves no connection behind", async ({ world }) => {
@@ -48,7 +53,10 @@ export default ({ test }) => {
     await world.freeze(page);
     await world.proxy.cut();
     await world.unfreeze(page);
-    await within("the new connection", page.evaluate(() => globalThis.reconnected));
+    await within(
+      "the new connection",
+      page.evaluate(() => globalThis.reconnected),
+    );
     assert.equal(await invoke(page, "Echo", 2), 2);
   });
 };

@@ -1,5 +1,5 @@
-//! `cargo xtask web`: the npm package `@hubwire/web`, from the crate to what is published. Also its size, its tests in Chromium
-//! and its measurements.
+//! `cargo xtask web`: the npm package `@hubwire/web`, from the crate to what is published. Also its size, its tests in
+//! Chromium and its measurements.
 
 mod suite;
 mod versions;
