@@ -57,7 +57,7 @@ export class World {
     await page.waitForFunction(() => document.visibilityState === "visible", undefined, { polling: 20 });
   }
 
-  /** No timer and no event of the page runs until `unfreeze`, as in a tab that was put away. It has to be hidden first. */
+  /** Hides the page; no timer and no event of it runs until `unfreeze`, as in a tab that was put away. */
   async freeze(page) {
     await this.hide(page);
     await this.devtools(page, "Page.setWebLifecycleState", { state: "frozen" });
