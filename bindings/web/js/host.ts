@@ -11,6 +11,7 @@ import type { HttpResponse } from "../../js/src/http.js";
 import type { Connection } from "../build/wasm/hubwire_web.js";
 import { clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
+import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
 import { Input } from "./inputs.js";
 import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
@@ -31,13 +32,7 @@ const MAX_WAITING = 65_536;
 /** Ids of calls that the store held: the application's own never get there. */
 const RESTORED = 2 ** 52;
 
-/** The kinds of `JsonHubProtocol` and of what was opened before the core asked for it. */
-export interface Early {
-  negotiation?(url: string, token: string | undefined): Promise<HttpResponse> | undefined;
-  socket?(url: string, token: string | undefined): WebSocket | undefined;
-}
-
-/** The durable calls of this page. */
+/** Keeps durable calls. */
 export interface Store {
   write(changes: unknown[]): Promise<void>;
 }
@@ -48,8 +43,8 @@ export class Host implements Sink {
   readonly requests: Requests;
   /** Set before anything else happens. */
   core!: Connection;
-  early: Early | undefined;
-  store_: Store | undefined;
+  early: EarlyConnection | undefined;
+  part: Store | undefined;
   readonly #events: BackendEvents;
   readonly #now = clock();
   readonly #limit: number;
@@ -206,7 +201,12 @@ export class Host implements Sink {
   }
 
   webSocket(link: number, url: string, token: string | undefined): WebSocket {
-    return this.#opening(link, this.early?.socket?.(url, token) ?? openWebSocket(this.config, url, token));
+    const early = this.early?.socket(url, token);
+    if (early?.readyState === 1) {
+      // Its event is over.
+      this.#inputs.push(() => early.onopen?.(new Event("open")));
+    }
+    return this.#opening(link, early ?? openWebSocket(this.config, url, token));
   }
 
   eventSource(link: number, url: string, token: string | undefined): EventSource {
@@ -240,7 +240,7 @@ export class Host implements Sink {
   }
 
   requestAt(request: number, kind: number, url: string, token: string | undefined): void {
-    this.requests.startAt(request, kind, url, token, kind === 0 ? this.early?.negotiation?.(url, token) : undefined);
+    this.requests.startAt(request, kind, url, token, kind === 0 ? this.early?.negotiation(url, token) : undefined);
   }
 
   abandon(link: number): void {
@@ -252,7 +252,7 @@ export class Host implements Sink {
     const answer = (token: string | undefined, error: string | undefined): void => {
       this.enter((core, now) => core.input(Input.Token, now, request, 0, 0, token, error));
     };
-    void (async () => this.#events.token())().then(
+    void (async () => this.early?.token() ?? this.#events.token())().then(
       (token) => answer(token ?? undefined, undefined),
       (error: unknown) => answer(undefined, error instanceof Error ? error.message : String(error)),
     );
@@ -270,7 +270,7 @@ export class Host implements Sink {
       this.enter((core, now) => core.input(Input.Stored, now, batch, 0, 0, error));
     };
     // The payloads are taken at once: their slots are ours.
-    const written = this.store_?.write(changes) ?? Promise.reject(new Error("There is no store."));
+    const written = this.part?.write(changes) ?? Promise.reject(new Error("There is no store."));
     written.then(
       () => answer(undefined),
       (error: unknown) => answer(error instanceof Error ? error.message : String(error)),
@@ -285,6 +285,10 @@ export class Host implements Sink {
   }
 
   #stateChanged(state: StateName, cause: Cause): void {
+    if (state === "Connected" || state === "Disconnected") {
+      this.early?.end();
+      this.early = undefined;
+    }
     this.onState?.(state, cause);
     this.#events.stateChanged(state, cause);
   }
