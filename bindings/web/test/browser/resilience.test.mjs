@@ -170,9 +170,12 @@ describe("calls", () => {
     const connection = build(defer, (builder) => builder.withOutbox({}));
     await connection.start();
     const controller = new AbortController();
-    const waiting = connection.call("WaitForever", [], { signal: controller.signal });
+    // The upload never ends, and so the call.
+    const waiting = connection.call("Sum", [new hubwire.Subject()], { signal: controller.signal });
+    await waiting.accepted;
     controller.abort();
-    await assert.rejects(within("the end", waiting), /./);
+    const error = await assert.rejects(within("the end", waiting), /./);
+    assert.deepEqual([error.name, error.kind], ["AbortError", "Cancelled"]);
     const lost = changed(connection, "Reconnecting");
     await harness.proxy.block();
     await within("the loss", lost);
