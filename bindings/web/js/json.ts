@@ -168,7 +168,7 @@ function flatHeaders(flat: FlatHeaders | undefined): string {
 
 const record = (type: number, properties: string): string => `{"type":${type}${properties}}${SEPARATOR}`;
 const PING = record(6, "");
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The hub protocol `json`, which every server speaks. */
 export class JsonHubProtocol implements Codec {
