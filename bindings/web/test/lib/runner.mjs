@@ -144,8 +144,8 @@ class Controls {
         return world.offline(...args);
       case "token":
         return world.token(...args);
-      case "collectGarbage":
-        return world.collectGarbage(page);
+      case "memory":
+        return world.memory(page);
       case "freeze":
         await world.freeze(page);
         try {

@@ -68,8 +68,11 @@ export class World {
     await this.show(page);
   }
 
-  async collectGarbage(page) {
+  /** Collects garbage, and says what is left, in bytes: objects of JavaScript, and buffers. */
+  async memory(page) {
     await this.devtools(page, "HeapProfiler.collectGarbage");
+    const { usedSize, backingStorageSize } = await this.devtools(page, "Runtime.getHeapUsage");
+    return { objects: usedSize, buffers: backingStorageSize };
   }
 
   /** What the browser says of its network, to all pages. Sockets that are open stay so: the proxy is for those. */

@@ -12,6 +12,18 @@ const info = await control("info");
 const controls = (area, names) =>
   Object.fromEntries(names.map((name) => [name, (...args) => control(`${area}.${name}`, ...args)]));
 
+/** The memories of WebAssembly modules, which the browser does not tell of. */
+const memories = [];
+for (const name of ["instantiate", "instantiateStreaming"]) {
+  const original = WebAssembly[name];
+  WebAssembly[name] = async (...args) => {
+    const result = await original.apply(WebAssembly, args);
+    const { exports } = result.instance ?? result;
+    memories.push(...Object.values(exports).filter((value) => value instanceof WebAssembly.Memory));
+    return result;
+  };
+}
+
 export const harness = {
   /** `url` is that of the hub, without the proxy. */
   server: { url: info.serverUrl, ...controls("server", ["kill", "stop", "restart"]) },
@@ -27,7 +39,11 @@ export const harness = {
   show: () => control("show"),
   /** Hides and freezes this page, carries out the commands (`["proxy.cut"], ["server.restart"]`), and goes on. */
   freeze: (...commands) => control("freeze", commands),
-  collectGarbage: () => control("collectGarbage"),
+  /** Collects garbage, and gives `{ objects, buffers, wasm }` in bytes. */
+  memory: async () => ({
+    ...(await control("memory")),
+    wasm: memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
+  }),
   /** A token for this user. */
   token: (user, claims) => control("token", user, claims),
   /** Texts in the console that are as they should be, until the end of the test. */
