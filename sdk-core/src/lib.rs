@@ -51,6 +51,7 @@ pub mod client;
 mod driver;
 mod error;
 pub mod protocol;
+mod text;
 mod time;
 
 #[cfg(feature = "backoff")]
@@ -66,4 +67,5 @@ pub use driver::{
 #[cfg(feature = "redb")]
 pub use driver::{RedbStore, RedbStoreOptions, WhenCorrupt};
 pub use error::{Error, ErrorKind};
+pub use text::ByteString;
 pub use time::Time;

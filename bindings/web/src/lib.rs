@@ -12,7 +12,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytestring::ByteString;
 use hubwire::client::{
     CallId, CallKind, CallRequest, Command, ConnectionState, DeliveryId, Hint, Input, Misuse, Reply, ReplyId,
     RequestFailure, RequestId, UploadId,
@@ -23,7 +22,7 @@ use hubwire::protocol::{
     StreamInvocation, StreamItem, TransferFormats, Transport,
 };
 use hubwire::web::{Driver, Handle, Host, call_options, config};
-use hubwire::{Error, ErrorKind, Time};
+use hubwire::{ByteString, Error, ErrorKind, Time};
 use js_sys::Array;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 

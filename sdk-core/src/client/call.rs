@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::io::{CallId, UploadId};
 use super::stored::{CallKind, Priority};

@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::call::CallRequest;
 use super::calls::{Finished, Owner, Pending};
@@ -20,7 +20,7 @@ use super::stored::{CallKind, Sequence, StoredCall};
 use super::table::Table;
 use super::timers::Timer;
 use super::{Client, Misuse};
-use crate::protocol::delivery;
+use crate::protocol::delivery::ID_HEADER;
 use crate::protocol::{
     Call, CancelInvocation, Completion, Headers, HubMessage, Invocation, OpaquePayload, Outcome,
     StreamInvocation,
@@ -32,8 +32,6 @@ const NOT_CONNECTED: &str = "Cannot send data if the connection is not in the 'C
 const CONNECTION_CLOSED: &str = "Invocation canceled due to the underlying connection being closed.";
 /// What .NET clients say when the caller of an upload goes away.
 const UPLOAD_CANCELLED: &str = "Stream canceled by client.";
-/// How a server recognises a call: `CLIENT/NUMBER`.
-const ID_HEADER: ByteString = ByteString::from_static(delivery::ID_HEADER);
 /// How often a call may be the only one in flight when the server ends the connection.
 const CULPRIT: u8 = 3;
 /// How long to wait before a store is asked again to forget what has ended.
@@ -229,13 +227,13 @@ impl<P: OpaquePayload> Client<P> {
         }
     }
 
-    /// The header by which a server recognises a call.
+    /// The header by which a server recognises a call: `CLIENT/NUMBER`.
     fn headers(&self, name: Option<CallName>) -> Headers {
         let Some(CallName { number, durable }) = name else { return Headers::new() };
         let client_id = if durable { Some(self.store_id.as_str()) } else { self.config.client_id.as_deref() };
         match client_id {
             Some(client_id) if !client_id.is_empty() => {
-                vec![(ID_HEADER, format!("{client_id}/{number}").into())]
+                vec![(ByteString::from_static(ID_HEADER), format!("{client_id}/{number}").into())]
             }
             _ => Headers::new(),
         }

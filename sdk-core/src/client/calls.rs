@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::delivery::Question;
 use super::io::{CallId, UploadId};

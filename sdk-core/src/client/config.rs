@@ -2,7 +2,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::delivery::DeliveryConfig;
 use super::joins::JoinRule;

@@ -1,9 +1,9 @@
 //! Everything that crosses the border of the core: what goes in, what comes out, and the ids in both.
 
+use crate::ByteString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use bytestring::ByteString;
 
 use super::call::CallRequest;
 use super::delivery::GapSource;

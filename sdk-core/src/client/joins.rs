@@ -1,8 +1,8 @@
 //! Groups that the application joined by calling a method: a new connection is in none of them, so the calls are made
 //! again, in order, before anything that was queued.
 
+use crate::ByteString;
 use alloc::vec::Vec;
-use bytestring::ByteString;
 
 use crate::protocol::OpaquePayload;
 

@@ -1,6 +1,6 @@
 //! A bounded map that forgets what was not used for the longest time.
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::table::{Names, Table};
 

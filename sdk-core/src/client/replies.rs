@@ -1,4 +1,4 @@
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::io::{Reply, ReplyId};
 use super::table::Table;

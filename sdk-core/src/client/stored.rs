@@ -1,8 +1,8 @@
 //! What a store of queued calls keeps: the border between the outbox, which decides, and the platform, which writes.
 
+use crate::ByteString;
 use alloc::string::String;
 use alloc::vec::Vec;
-use bytestring::ByteString;
 
 use crate::Time;
 

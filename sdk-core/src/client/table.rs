@@ -7,7 +7,7 @@ use core::cmp::Reverse;
 use core::fmt;
 use core::marker::PhantomData;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::io::{CallId, DeliveryId, ReplyId, UploadId};
 use super::stored::{Priority, Sequence};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::Headers;
 

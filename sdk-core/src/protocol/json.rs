@@ -9,8 +9,8 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::ByteString;
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 

@@ -6,8 +6,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::ByteString;
 use bytes::Bytes;
-use bytestring::ByteString;
 use rmp::Marker;
 use rmp::decode::{NumValueReadError, ValueReadError};
 use rmp::encode::{write_array_len, write_bool, write_map_len, write_nil, write_str, write_uint};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::message::{Argument, Delta, Member};
 use super::{Encoding, OpaquePayload, envelope, json, msgpack};

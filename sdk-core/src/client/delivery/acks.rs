@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::super::io::DeliveryId;
 use super::super::table::{Names, Table};

@@ -2,7 +2,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 /// Whether a message of the server is acknowledged, and by whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 pub use config::{AckMode, DeliveryConfig};
 

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::super::recent::Recent;
 use super::config::DeliveryConfig;

@@ -1,7 +1,7 @@
 //! Where the client stands in each stream with history, and what it lacks.
 
+use crate::ByteString;
 use alloc::vec::Vec;
-use bytestring::ByteString;
 
 use super::super::recent::Recent;
 use crate::protocol::delivery::{MAX_LIST, Position, Recovery};

@@ -13,7 +13,7 @@ mod settings;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytestring::ByteString;
+use crate::ByteString;
 use js_sys::Array;
 use wasm_bindgen::prelude::JsValue;
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytestring::ByteString;
+use crate::ByteString;
 use js_sys::{Array, JsString};
 use wasm_bindgen::prelude::{JsCast, JsValue, wasm_bindgen};
 

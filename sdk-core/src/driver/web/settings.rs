@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytestring::ByteString;
+use crate::ByteString;
 use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::{JsCast, JsValue};
 

@@ -1,7 +1,7 @@
 use std::fmt;
 
+use crate::ByteString;
 use bytes::Bytes;
-use bytestring::ByteString;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

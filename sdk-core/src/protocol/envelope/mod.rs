@@ -6,7 +6,7 @@
 mod json;
 mod msgpack;
 
-use bytestring::ByteString;
+use crate::ByteString;
 
 use super::delivery::MAX_MESSAGE_ID;
 use super::message::{Argument, Delta, DeltaOrder, Member};

@@ -1,5 +1,5 @@
+use crate::ByteString;
 use bytes::Bytes;
-use bytestring::ByteString;
 use rmpv::Value;
 
 use super::{

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use bytestring::ByteString;
+use crate::ByteString;
 use serde_json::{Value, json};
 
 use crate::protocol::{Argument, Delta, DeltaOrder, Encoding, OpaquePayload, Payload};

@@ -9,8 +9,8 @@
 
 use std::fmt;
 
+use crate::ByteString;
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use crate::Time;
 use crate::client::{CallKind, Priority, Sequence, StoredCall};

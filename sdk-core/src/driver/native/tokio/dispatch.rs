@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use bytestring::ByteString;
+use crate::ByteString;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
