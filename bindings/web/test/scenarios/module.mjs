@@ -1,5 +1,6 @@
 // The WebAssembly module: when it is loaded, when it fails, and how much memory it takes.
 import { assert, within } from "../lib/assert.mjs";
+import { exportNames } from "../lib/exports.mjs";
 
 const connect = async ({ url, options }) => {
   const { HubConnectionBuilder, LogLevel } = await import("/dist/index.js");
@@ -34,15 +35,16 @@ const heldBack = () => {
 };
 
 /** Runs in the page before everything: notes the memory of the module, and makes one of its functions fail when asked to. */
-const instrumented = () => {
+const instrumented = (exportNames) => {
   const { instantiateStreaming } = WebAssembly;
   WebAssembly.instantiateStreaming = async (...args) => {
     const { module, instance } = await instantiateStreaming(...args);
     const exports = { ...instance.exports };
-    globalThis.wasmMemory = exports.memory;
-    for (const [name, value] of Object.entries(exports)) {
-      if (typeof value === "function" && name.startsWith("connection_")) {
-        exports[name] = (...args) => {
+    globalThis.wasmMemory = exports[exportNames.memory];
+    for (const [name, short] of Object.entries(exportNames)) {
+      const value = exports[short];
+      if (name.startsWith("connection_")) {
+        exports[short] = (...args) => {
           if (globalThis.trapIn === name) {
             globalThis.trapIn = undefined;
             throw new WebAssembly.RuntimeError("unreachable");
@@ -92,7 +94,7 @@ export default ({ test }) => {
 
   test("a trap closes the connection with an error, and others go on", async ({ world }) => {
     const page = await world.page();
-    await page.evaluate(instrumented);
+    await page.evaluate(instrumented, exportNames);
     await page.evaluate(connect, { url: world.server.url });
     const result = page.evaluate(async (url) => {
       const { HubConnectionBuilder, LogLevel, Subject } = await import("/dist/index.js");
@@ -124,7 +126,7 @@ export default ({ test }) => {
 
   test("memory stays flat over 600,000 messages, which at 1,000 a second are ten minutes", async ({ world }) => {
     const page = await world.page();
-    await page.evaluate(instrumented);
+    await page.evaluate(instrumented, exportNames);
     await page.evaluate(connect, { url: world.server.url });
     const round = async () => {
       await page.evaluate(async () => {
@@ -138,9 +140,8 @@ export default ({ test }) => {
         for (let first = 0; first < 50_000; first += 1_000) await connection.invoke("PushFrom", "event", first, 1_000);
         if (got !== 50_000) throw new Error(`${got} messages came`);
       });
-      await world.collectGarbage(page);
-      const { usedSize } = await world.devtools(page, "Runtime.getHeapUsage");
-      return { heap: usedSize, wasm: await page.evaluate(() => globalThis.wasmMemory.buffer.byteLength) };
+      const { objects } = await world.memory(page);
+      return { heap: objects, wasm: await page.evaluate(() => globalThis.wasmMemory.buffer.byteLength) };
     };
     // Caches and compiled code fill up at first.
     await round();
