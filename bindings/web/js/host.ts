@@ -67,6 +67,8 @@ export class Host implements Sink {
   /** What came of an unfinished message, and the link whose frame is being read. */
   #rest: string | Uint8Array | undefined;
   #reading = 0;
+  /** The link whose handshake is over, if it is still there. */
+  #established = 0;
   #at = 0;
 
   constructor(config: BackendConfig, codec: Codec, events: BackendEvents) {
@@ -244,6 +246,9 @@ export class Host implements Sink {
   }
 
   abandon(link: number): void {
+    if (link === this.#established) {
+      this.#established = 0;
+    }
     this.#sockets.delete(link);
     this.requests.abandon(link);
   }
@@ -370,24 +375,34 @@ export class Host implements Sink {
     this.#at = this.#now();
     this.#reading = link;
     try {
-      const isHandshake = this.core.reads(link);
-      if (isHandshake === undefined) {
-        return;
-      }
-      let whole: string | Uint8Array | undefined = joined(this.#rest, data);
-      this.#rest = undefined;
-      if (isHandshake) {
-        whole = this.#handshake(link, whole);
-      }
-      // The server may have refused, and the rest may come later.
-      if (whole !== undefined && this.core.reads(link) === false) {
-        this.#rest = this.codec.decode_(whole, this.#limit, this);
+      if (link === this.#established) {
+        this.#rest = this.codec.decode_(this.#rest === undefined ? data : joined(this.#rest, data), this.#limit, this);
       } else {
-        this.#rest = whole;
+        this.#first(link, data);
       }
     } catch (thrown) {
       this.#malformed(link, thrown);
     }
+  }
+
+  /** What comes before the handshake is over, or from a link that was left behind. */
+  #first(link: number, data: string | Uint8Array): void {
+    const isHandshake = this.core.reads(link);
+    if (isHandshake === undefined) {
+      return;
+    }
+    let whole: string | Uint8Array | undefined = joined(this.#rest, data);
+    if (isHandshake) {
+      this.#rest = undefined;
+      whole = this.#handshake(link, whole);
+    }
+    // The server may have refused, and the rest may come later.
+    if (this.core.reads(link) !== false) {
+      this.#rest = whole;
+      return;
+    }
+    this.#established = link;
+    this.#rest = whole === undefined ? undefined : this.codec.decode_(whole, this.#limit, this);
   }
 
   /** The first record; gives what follows it. */
