@@ -264,11 +264,23 @@ export class Host implements Sink {
   }
 
   retry(request: number, previousRetryCount: number, elapsed: number, kind: string, text: string): void {
-    this.#told.push(() => {
+    const ask = (): boolean => {
       const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason: faultOf(kind, text)! });
       this.enter((core, now) => core.input(Input.RetryAfter, now, request, delay ?? -1, 0));
-    });
+      return delay !== null;
+    };
+    // As in the official client: a policy that gives up at once makes no reconnecting connection, but a closed one.
+    const at = this.#told.findIndex((tell) => tell === this.#reconnecting);
+    const tell = this.#reconnecting;
+    if (at < 0 || !tell) {
+      this.#told.push(ask);
+    } else {
+      this.#told[at] = () => void (ask() && tell());
+    }
   }
+
+  /** Tells the application that the connection was lost, if that is still to be done. */
+  #reconnecting: (() => void) | undefined;
 
   store(batch: number, changes: unknown[]): void {
     const answer = (error: string | undefined): void => {
@@ -286,7 +298,9 @@ export class Host implements Sink {
 
   state(state: string, cause: string, allow: boolean, id: string | undefined, previous: string | undefined, kind: string | undefined, text: string | undefined): void {
     const why = causeOf(cause, allow, id, previous, faultOf(kind, text));
-    this.#told.push(() => this.#stateChanged(state as StateName, why));
+    const tell = (): void => this.#stateChanged(state as StateName, why);
+    this.#reconnecting = state === "Reconnecting" ? tell : undefined;
+    this.#told.push(tell);
   }
 
   #stateChanged(state: StateName, cause: Cause): void {
@@ -302,7 +316,7 @@ export class Host implements Sink {
 
   invocation(target: string, args: number, reply: number, delivery: number): void {
     const list = take(args) as unknown[];
-    this.#told.push(() => this.#events.invocation(target, list, reply || undefined, delivery || undefined));
+    this.#told.push(() => this.#events.invocation(target, list, idOf(reply), idOf(delivery)));
   }
 
   completed(call: number, value: number, kind: string | undefined, text: string | undefined): void {
@@ -535,6 +549,8 @@ export class Host implements Sink {
     }
   }
 }
+
+const idOf = (id: number): number | undefined => (id < 0 ? undefined : id);
 
 /** How long a token is valid, in seconds, in the answer to its refresh; -1 if it does not say. */
 function lifetimeIn(body: string): number {

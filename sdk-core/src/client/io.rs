@@ -305,11 +305,9 @@ impl RequestFailure {
     pub(super) fn into_error(self) -> Error {
         use crate::ErrorKind;
         match self {
-            Self::Status { code, text, .. } if text.is_empty() => {
-                Error::new(ErrorKind::Refused, format!("the server answered with status {code}"))
-            }
+            // The official clients' text.
             Self::Status { code, text, .. } => {
-                Error::new(ErrorKind::Refused, format!("the server answered with status {code}: {text}"))
+                Error::new(ErrorKind::Refused, format!("{text}: Status code '{code}'"))
             }
             // The official clients' text.
             Self::Closed { code, reason } => {

@@ -480,10 +480,10 @@ pub enum Misuse {
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotDisconnected(state) => write!(
-                f,
-                "Cannot start a HubConnection that is not in the 'Disconnected' state; it is in '{state}'."
-            ),
+            // The official client's text.
+            Self::NotDisconnected(_) => {
+                f.write_str("Cannot start a HubConnection that is not in the 'Disconnected' state.")
+            }
             Self::CallInUse(call) => write!(f, "The call id {} is in use.", call.0),
             Self::UploadInUse(upload) => write!(f, "The upload id {} is in use.", upload.0),
             Self::RestoredLate => f.write_str("What the store held must come before everything else."),
