@@ -1,5 +1,5 @@
-import { BaseHubConnectionBuilder } from "../../js/src/builder.js";
 import type { Backend, HubProtocol } from "../../js/src/backend.js";
+import { BaseHubConnectionBuilder } from "../../js/src/builder.js";
 import { webBackend } from "./backend.js";
 import { JsonHubProtocol } from "./json.js";
 import type { ModuleSource } from "./load.js";
@@ -8,11 +8,11 @@ import type { ModuleSource } from "./load.js";
 export abstract class WebHubConnectionBuilder extends BaseHubConnectionBuilder {
   protected abstract source(): ModuleSource;
 
-  protected backend(): Backend {
+  protected override backend(): Backend {
     return webBackend(this.source());
   }
 
-  protected defaultProtocol(): HubProtocol {
+  protected override defaultProtocol(): HubProtocol {
     return new JsonHubProtocol();
   }
 }

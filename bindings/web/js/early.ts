@@ -20,14 +20,15 @@ const keyOf = (url: string, token: string | undefined): string => `${token ?? ""
 /** What was begun before the core could ask for it. Each part is used once, or given up. */
 export class EarlyConnection {
   readonly #config: BackendConfig;
-  readonly #clientId: string;
+  readonly #session: string;
   #negotiation: { readonly key: string; readonly response: Promise<HttpResponse> } | undefined;
   #socket: Opened | undefined;
   #token: Promise<string | null | undefined> | undefined;
 
-  constructor(config: BackendConfig, clientId: string) {
+  /** `session` is what names the client to servers. */
+  constructor(config: BackendConfig, session: string) {
     this.#config = config;
-    this.#clientId = clientId;
+    this.#session = session;
   }
 
   /** Begins. What goes wrong is found again by the core, which tries it as if nothing had been. */
@@ -36,9 +37,9 @@ export class EarlyConnection {
   }
 
   async #begin(requests: Requests, events: BackendEvents): Promise<void> {
-    const { hasTokenFactory, skipNegotiation, transports, url, statefulReconnect } = this.#config;
-    // The answer depends on what is asked for here: the core knows best.
-    if (statefulReconnect !== undefined || /[?&](negotiateVersion|hubwire|clientId)=/i.test(url) || url.includes("#")) {
+    const { hasTokenFactory, skipNegotiation, transports, url, statefulReconnect, store } = this.#config;
+    // What is asked for depends on more than this knows of.
+    if (statefulReconnect !== undefined || store !== undefined || /[?&](negotiateVersion|hubwire|clientId)=/i.test(url) || url.includes("#")) {
       return;
     }
     if (hasTokenFactory) {
@@ -47,24 +48,28 @@ export class EarlyConnection {
     const token = (await this.#token) || undefined;
     const hasSockets = !transports || transports.includes("WebSockets");
     if (skipNegotiation) {
-      this.#open(this.#announced(url), token);
+      this.#open(this.#announced(url, true), token);
       return;
     }
     const [path, query] = url.split("?", 2) as [string, string?];
     const address = `${path}${path.endsWith("/") ? "" : "/"}negotiate${query === undefined ? "" : `?${query}`}`;
-    const negotiate = this.#announced(parameter(address, "negotiateVersion=1"));
+    const negotiate = this.#announced(parameter(address, "negotiateVersion=1"), false);
     const response = requests.post(negotiate, token);
     this.#negotiation = { key: keyOf(negotiate, token), response };
     const { content } = await response;
     const answer = JSON.parse(content as string) as Record<string, unknown>;
     const first = (answer["availableTransports"] as { transport?: unknown }[] | undefined)?.[0];
     if (hasSockets && first?.transport === "WebSockets" && typeof answer["connectionToken"] === "string") {
-      this.#open(this.#announced(parameter(url, `id=${answer["connectionToken"]}`)), token);
+      this.#open(this.#announced(parameter(url, `id=${answer["connectionToken"]}`), true), token);
     }
   }
 
-  #announced(url: string): string {
-    return this.#config.announce === false ? url : parameter(parameter(url, "hubwire=1"), `clientId=${this.#clientId}`);
+  #announced(url: string, named: boolean): string {
+    if (this.#config.announce === false) {
+      return url;
+    }
+    const announced = parameter(url, "hubwire=1");
+    return named ? parameter(announced, `clientId=${this.#session}`) : announced;
   }
 
   #open(url: string, token: string | undefined): void {

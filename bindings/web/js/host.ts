@@ -11,6 +11,7 @@ import type { HttpResponse } from "../../js/src/http.js";
 import type { Connection } from "../build/wasm/hubwire_web.js";
 import { clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
+import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
 import { Input } from "./inputs.js";
 import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
@@ -31,13 +32,7 @@ const MAX_WAITING = 65_536;
 /** Ids of calls that the store held: the application's own never get there. */
 const RESTORED = 2 ** 52;
 
-/** The kinds of `JsonHubProtocol` and of what was opened before the core asked for it. */
-export interface Early {
-  negotiation?(url: string, token: string | undefined): Promise<HttpResponse> | undefined;
-  socket?(url: string, token: string | undefined): WebSocket | undefined;
-}
-
-/** The durable calls of this page. */
+/** Keeps durable calls. */
 export interface Store {
   write(changes: unknown[]): Promise<void>;
 }
@@ -48,8 +43,8 @@ export class Host implements Sink {
   readonly requests: Requests;
   /** Set before anything else happens. */
   core!: Connection;
-  early: Early | undefined;
-  store_: Store | undefined;
+  early: EarlyConnection | undefined;
+  part: Store | undefined;
   readonly #events: BackendEvents;
   readonly #now = clock();
   readonly #limit: number;
@@ -72,6 +67,8 @@ export class Host implements Sink {
   /** What came of an unfinished message, and the link whose frame is being read. */
   #rest: string | Uint8Array | undefined;
   #reading = 0;
+  /** The link whose handshake is over, if it is still there. */
+  #established = 0;
   #at = 0;
 
   constructor(config: BackendConfig, codec: Codec, events: BackendEvents) {
@@ -206,7 +203,12 @@ export class Host implements Sink {
   }
 
   webSocket(link: number, url: string, token: string | undefined): WebSocket {
-    return this.#opening(link, this.early?.socket?.(url, token) ?? openWebSocket(this.config, url, token));
+    const early = this.early?.socket(url, token);
+    if (early?.readyState === 1) {
+      // Its event is over.
+      this.#inputs.push(() => early.onopen?.(new Event("open")));
+    }
+    return this.#opening(link, early ?? openWebSocket(this.config, url, token));
   }
 
   eventSource(link: number, url: string, token: string | undefined): EventSource {
@@ -240,10 +242,13 @@ export class Host implements Sink {
   }
 
   requestAt(request: number, kind: number, url: string, token: string | undefined): void {
-    this.requests.startAt(request, kind, url, token, kind === 0 ? this.early?.negotiation?.(url, token) : undefined);
+    this.requests.startAt(request, kind, url, token, kind === 0 ? this.early?.negotiation(url, token) : undefined);
   }
 
   abandon(link: number): void {
+    if (link === this.#established) {
+      this.#established = 0;
+    }
     this.#sockets.delete(link);
     this.requests.abandon(link);
   }
@@ -252,25 +257,37 @@ export class Host implements Sink {
     const answer = (token: string | undefined, error: string | undefined): void => {
       this.enter((core, now) => core.input(Input.Token, now, request, 0, 0, token, error));
     };
-    void (async () => this.#events.token())().then(
+    void (async () => this.early?.token() ?? this.#events.token())().then(
       (token) => answer(token ?? undefined, undefined),
       (error: unknown) => answer(undefined, error instanceof Error ? error.message : String(error)),
     );
   }
 
   retry(request: number, previousRetryCount: number, elapsed: number, kind: string, text: string): void {
-    this.#told.push(() => {
+    const ask = (): boolean => {
       const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason: faultOf(kind, text)! });
       this.enter((core, now) => core.input(Input.RetryAfter, now, request, delay ?? -1, 0));
-    });
+      return delay !== null;
+    };
+    // As in the official client: a policy that gives up at once makes no reconnecting connection, but a closed one.
+    const at = this.#told.findIndex((tell) => tell === this.#reconnecting);
+    const tell = this.#reconnecting;
+    if (at < 0 || !tell) {
+      this.#told.push(ask);
+    } else {
+      this.#told[at] = () => void (ask() && tell());
+    }
   }
+
+  /** Tells the application that the connection was lost, if that is still to be done. */
+  #reconnecting: (() => void) | undefined;
 
   store(batch: number, changes: unknown[]): void {
     const answer = (error: string | undefined): void => {
       this.enter((core, now) => core.input(Input.Stored, now, batch, 0, 0, error));
     };
     // The payloads are taken at once: their slots are ours.
-    const written = this.store_?.write(changes) ?? Promise.reject(new Error("There is no store."));
+    const written = this.part?.write(changes) ?? Promise.reject(new Error("There is no store."));
     written.then(
       () => answer(undefined),
       (error: unknown) => answer(error instanceof Error ? error.message : String(error)),
@@ -281,10 +298,16 @@ export class Host implements Sink {
 
   state(state: string, cause: string, allow: boolean, id: string | undefined, previous: string | undefined, kind: string | undefined, text: string | undefined): void {
     const why = causeOf(cause, allow, id, previous, faultOf(kind, text));
-    this.#told.push(() => this.#stateChanged(state as StateName, why));
+    const tell = (): void => this.#stateChanged(state as StateName, why);
+    this.#reconnecting = state === "Reconnecting" ? tell : undefined;
+    this.#told.push(tell);
   }
 
   #stateChanged(state: StateName, cause: Cause): void {
+    if (state === "Connected" || state === "Disconnected") {
+      this.early?.end();
+      this.early = undefined;
+    }
     this.onState?.(state, cause);
     this.#events.stateChanged(state, cause);
   }
@@ -293,7 +316,7 @@ export class Host implements Sink {
 
   invocation(target: string, args: number, reply: number, delivery: number): void {
     const list = take(args) as unknown[];
-    this.#told.push(() => this.#events.invocation(target, list, reply || undefined, delivery || undefined));
+    this.#told.push(() => this.#events.invocation(target, list, idOf(reply), idOf(delivery)));
   }
 
   completed(call: number, value: number, kind: string | undefined, text: string | undefined): void {
@@ -366,24 +389,34 @@ export class Host implements Sink {
     this.#at = this.#now();
     this.#reading = link;
     try {
-      const isHandshake = this.core.reads(link);
-      if (isHandshake === undefined) {
-        return;
-      }
-      let whole: string | Uint8Array | undefined = joined(this.#rest, data);
-      this.#rest = undefined;
-      if (isHandshake) {
-        whole = this.#handshake(link, whole);
-      }
-      // The server may have refused, and the rest may come later.
-      if (whole !== undefined && this.core.reads(link) === false) {
-        this.#rest = this.codec.decode_(whole, this.#limit, this);
+      if (link === this.#established) {
+        this.#rest = this.codec.decode_(this.#rest === undefined ? data : joined(this.#rest, data), this.#limit, this);
       } else {
-        this.#rest = whole;
+        this.#first(link, data);
       }
     } catch (thrown) {
       this.#malformed(link, thrown);
     }
+  }
+
+  /** What comes before the handshake is over, or from a link that was left behind. */
+  #first(link: number, data: string | Uint8Array): void {
+    const isHandshake = this.core.reads(link);
+    if (isHandshake === undefined) {
+      return;
+    }
+    let whole: string | Uint8Array | undefined = joined(this.#rest, data);
+    if (isHandshake) {
+      this.#rest = undefined;
+      whole = this.#handshake(link, whole);
+    }
+    // The server may have refused, and the rest may come later.
+    if (this.core.reads(link) !== false) {
+      this.#rest = whole;
+      return;
+    }
+    this.#established = link;
+    this.#rest = whole === undefined ? undefined : this.codec.decode_(whole, this.#limit, this);
   }
 
   /** The first record; gives what follows it. */
@@ -516,6 +549,8 @@ export class Host implements Sink {
     }
   }
 }
+
+const idOf = (id: number): number | undefined => (id < 0 ? undefined : id);
 
 /** How long a token is valid, in seconds, in the answer to its refresh; -1 if it does not say. */
 function lifetimeIn(body: string): number {

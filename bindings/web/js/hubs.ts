@@ -1,1 +1,6 @@
-export {};
+/**
+ * Clients of single hubs, for connections of any entry.
+ *
+ * @module
+ */
+export * from "../../js/src/hubs/index.js";

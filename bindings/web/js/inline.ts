@@ -1,10 +1,11 @@
 /**
- * SignalR for browsers, with the WebAssembly module inside: for bundlers that do not take assets along, and for pages
- * that may fetch nothing.
+ * SignalR for browsers, with the WebAssembly module inside: for bundlers that do not take assets along, and for pages that may
+ * fetch nothing.
  *
  * @module
  */
 import bytes from "../build/wasm/hubwire_web_bg.wasm";
+import { BaseHubManager, type HubManagerOptions } from "../../js/src/manager.js";
 import { WebHubConnectionBuilder } from "./builder.js";
 import type { ModuleSource } from "./load.js";
 
@@ -14,7 +15,14 @@ export { live as liveHandles } from "./payloads.js";
 
 /** Configures a connection. */
 export class HubConnectionBuilder extends WebHubConnectionBuilder {
-  protected source(): ModuleSource {
+  protected override source(): ModuleSource {
     return () => bytes;
+  }
+}
+
+/** One connection for each hub of a server. */
+export class HubManager extends BaseHubManager {
+  constructor(baseUrl: string, options?: HubManagerOptions) {
+    super(() => new HubConnectionBuilder(), baseUrl, options);
   }
 }

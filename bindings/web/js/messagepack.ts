@@ -19,7 +19,7 @@ const RETRY_AFTER = "retryAfterMs";
 const encoder = new Encoder({ ignoreUndefined: false });
 const decoder = new Decoder();
 const writeUtf8 = new TextEncoder();
-const readUtf8 = new TextDecoder("utf-8", { fatal: true });
+const readUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const malformed = (what: string): ProtocolFault => new ProtocolFault(`The message is not valid MessagePack: it ${what}.`);
 

@@ -1,5 +1,5 @@
-// dist/ out of js/ and build/wasm: minified modules for the entries, the WebAssembly module beside them, and the types that
-// the entries need. `cargo xtask web` runs it after tsc.
+// dist/ out of js/ and build/wasm: minified modules for the entries, the WebAssembly module beside them, and the types
+// that the entries need. `cargo xtask web` runs it after tsc.
 import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -53,8 +53,8 @@ async function modules() {
 }
 
 /**
- * What `import bytes from "…/hubwire_web_bg.wasm"` is: a Uint8Array inside of the bundle. esbuild's own loader for this
- * needs a helper that the other entries would load, too.
+ * What `import bytes from "…/hubwire_web_bg.wasm"` is: a Uint8Array inside of the bundle. esbuild's own loader for
+ * this needs a helper that the other entries would load, too.
  */
 function inlined({ path }) {
   const text = JSON.stringify(readFileSync(path, "base64"));
@@ -67,7 +67,8 @@ function types() {
   const needed = new Set();
   const visit = (file, from) => {
     if (needed.has(file)) return;
-    if (!existsSync(file)) fail(`${relative(dist, from)} needs the types of ${relative(top, file)}, which is not shipped`);
+    if (!existsSync(file))
+      fail(`${relative(dist, from)} needs the types of ${relative(top, file)}, which is not shipped`);
     needed.add(file);
     for (const [, path] of readFileSync(file, "utf8").matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)) {
       if (!path.startsWith(".")) fail(`${relative(dist, file)} needs types of ${path}, which is not in the package`);

@@ -4,8 +4,21 @@ import { sections } from "./module.mjs";
 
 /** What panics say, and where they are; and what the encodings of the native client would bring along. */
 const BARRED = [
-  "panicked", "called `Option::unwrap()", "called `Result", "index out of bounds", "out of range for slice", "attempt to ",
-  "already borrowed", "assertion", "unreachable code", "src/", "src\\", ".rs", "/rustc/", "serde", "RefCell",
+  "panicked",
+  "called `Option::unwrap()",
+  "called `Result",
+  "index out of bounds",
+  "out of range for slice",
+  "attempt to ",
+  "already borrowed",
+  "assertion",
+  "unreachable code",
+  "src/",
+  "src\\",
+  ".rs",
+  "/rustc/",
+  "serde",
+  "RefCell",
 ];
 
 const file = process.argv[2];
@@ -20,7 +33,10 @@ for (const { module: from, name } of WebAssembly.Module.imports(module)) {
 for (const name of ["name", "producers"]) {
   if (WebAssembly.Module.customSections(module, name).length > 0) findings.push(`it has the section "${name}"`);
 }
-const data = sections(bytes).filter(({ id }) => id === 11).map(({ from, to }) => bytes.toString("latin1", from, to)).join("\0");
+const data = sections(bytes)
+  .filter(({ id }) => id === 11)
+  .map(({ from, to }) => bytes.toString("latin1", from, to))
+  .join("\0");
 for (const text of BARRED) {
   const at = data.indexOf(text);
   if (at >= 0) findings.push(`its data has "${text}" in …${printable(data.slice(Math.max(0, at - 40), at + 60))}…`);

@@ -8,7 +8,11 @@ const all = functions(bytes).sort((a, b) => b.size - a.size);
 const total = all.reduce((sum, { size }) => sum + size, 0);
 
 console.log(`${all.length} functions, ${total} bytes of code before compression\n\n bytes  functions  module`);
-const rows = [...grouped(all)].map(([name, list]) => ({ name, count: list.length, size: list.reduce((sum, { size }) => sum + size, 0) }));
+const rows = [...grouped(all)].map(([name, list]) => ({
+  name,
+  count: list.length,
+  size: list.reduce((sum, { size }) => sum + size, 0),
+}));
 for (const { name, count, size } of rows.sort((a, b) => b.size - a.size).slice(0, SHOWN)) {
   console.log(`${String(size).padStart(6)}  ${String(count).padStart(9)}  ${name}`);
 }
@@ -41,17 +45,21 @@ function functions(bytes) {
       while (reader.at < to) {
         const kind = reader.byte();
         const end = reader.number() + reader.at;
-        if (kind === 1) for (let count = reader.number(); count > 0; count -= 1) names.set(reader.number(), reader.text());
+        if (kind === 1)
+          for (let count = reader.number(); count > 0; count -= 1) names.set(reader.number(), reader.text());
         reader.at = end;
       }
     }
   }
-  return sizes.map((size, at) => ({ size, name: (names.get(at + imported) ?? "unnamed").replace(/::h[0-9a-f]{16}$/, "") }));
+  return sizes.map((size, at) => ({
+    size,
+    name: (names.get(at + imported) ?? "unnamed").replace(/::h[0-9a-f]{16}$/, ""),
+  }));
 }
 
 function importedFunctions(reader) {
   let found = 0;
-  const limits = () => reader.number() & 1 ? (reader.number(), reader.number()) : reader.number();
+  const limits = () => (reader.number() & 1 ? (reader.number(), reader.number()) : reader.number());
   for (let count = reader.number(); count > 0; count -= 1) {
     reader.text();
     reader.text();

@@ -36,7 +36,7 @@ export class Reader {
 /** `{ id, from, to }` of each; 2 are imports, 10 is code, 11 is data, 0 is everything that is not for the engine. */
 export function sections(bytes) {
   const found = [];
-  for (const reader = new Reader(bytes, 8); reader.at < bytes.length; ) {
+  for (const reader = new Reader(bytes, 8); reader.at < bytes.length;) {
     const id = reader.byte();
     const length = reader.number();
     found.push({ id, from: reader.at, to: reader.at + length });

@@ -30,7 +30,8 @@ rows.push(
 );
 print(rows);
 const over = rows.filter((row) => row?.budget && row.gzip > row.budget.limit * 1000);
-for (const { name, gzip, budget } of over) console.error(`size: ${name} is ${kB(gzip)} kB gzip, the budget is ${budget.limit} kB`);
+for (const { name, gzip, budget } of over)
+  console.error(`size: ${name} is ${kB(gzip)} kB gzip, the budget is ${budget.limit} kB`);
 process.exit(over.length > 0 ? 1 : 0);
 
 /** The modules that importing these loads, now or later. */
@@ -51,7 +52,11 @@ function of(file) {
 
 function weigh(bytes) {
   const best = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } };
-  return { raw: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotliCompressSync(bytes, best).length };
+  return {
+    raw: bytes.length,
+    gzip: gzipSync(bytes, { level: 9 }).length,
+    brotli: brotliCompressSync(bytes, best).length,
+  };
 }
 
 function sum(files) {
@@ -65,7 +70,13 @@ async function official(...names) {
   const contents = names.map((name) => `export * from "${name}";`).join("\n");
   const result = await build({
     stdin: { contents, resolveDir: folder },
-    bundle: true, write: false, format: "esm", platform: "browser", target: "es2022", minify: true, legalComments: "none",
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    minify: true,
+    legalComments: "none",
     logLevel: "error",
   });
   return weigh(result.outputFiles[0].contents);
@@ -78,16 +89,24 @@ function row(name, sizes, budget) {
 function print(rows) {
   const width = Math.max(...rows.map((row) => row?.name.length ?? 0));
   const cell = (text) => String(text).padStart(10);
-  console.log(`${"bytes".padEnd(width)}${["raw", "gzip -9", "brotli 11"].map(cell).join("")}  budget, goal (gzip; 1 kB = 1000 bytes)`);
+  console.log(
+    "bytes".padEnd(width) + ["raw", "gzip -9", "brotli 11"].map(cell).join(""),
+    " budget, goal (gzip; 1 kB = 1000 bytes)",
+  );
   for (const row of rows) {
     if (!row) {
       console.log();
       continue;
     }
     const { name, raw, gzip, brotli, budget } = row;
-    const verdict = budget && `${kB(gzip)} of ${budget.limit} kB ${gzip > budget.limit * 1000 ? "TOO MUCH" : "ok"}, goal ${budget.goal} kB ${gzip > budget.goal * 1000 ? "missed" : "met"}`;
-    console.log(`${name.padEnd(width)}${[raw, gzip, brotli].map(cell).join("")}  ${verdict ?? ""}`.trimEnd());
+    const verdict = budget ? judged(gzip, budget) : "";
+    console.log(`${name.padEnd(width)}${[raw, gzip, brotli].map(cell).join("")}  ${verdict}`.trimEnd());
   }
+}
+
+function judged(gzip, { limit, goal }) {
+  const fits = gzip <= limit * 1000 ? "ok" : "TOO MUCH";
+  return `${kB(gzip)} of ${limit} kB ${fits}, goal ${goal} kB ${gzip <= goal * 1000 ? "met" : "missed"}`;
 }
 
 function kB(bytes) {

@@ -1,5 +1,6 @@
-// The tests of the package in Chromium. One line for each: `pass|fail|skip  file > name`. `cargo xtask test web` runs it.
-// node run.mjs --server INTEROP-SERVER --proxy FAULT-PROXY [--files PART-OF-NAME] [--only PART-OF-TEST-NAME] [--no-packaging]
+// The tests of the package in Chromium, one line for each: `pass|fail|skip  file > name`. For `cargo xtask test web`.
+// node run.mjs --server INTEROP-SERVER --proxy FAULT-PROXY [--files PART-OF-NAME] [--only PART-OF-TEST-NAME]
+//              [--no-packaging]
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -30,7 +31,9 @@ function stop(text) {
 }
 
 const files = (folder, end) =>
-  readdirSync(join(here, folder)).filter((name) => name.endsWith(end) && name.includes(options.files)).sort();
+  readdirSync(join(here, folder))
+    .filter((name) => name.endsWith(end) && name.includes(options.files))
+    .sort();
 
 const started = performance.now();
 const site = await serve({

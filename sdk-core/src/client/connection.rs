@@ -38,6 +38,10 @@ use crate::protocol::{
 use crate::text::joined;
 use crate::{Error, ErrorKind, Time};
 
+const FAILED_NEGOTIATION: &str = "Failed to complete negotiation with the server: ";
+const REFUSED_NEGOTIATION: &str = "Failed to complete negotiation with the server: Error: ";
+const NO_HUB: &str = " Either this is not a SignalR endpoint or there is a proxy blocking the connection.";
+
 /// The text of official servers whose patience for the handshake has ended.
 const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
@@ -451,8 +455,14 @@ impl<P: OpaquePayload> Client<P> {
             }
             Err(failure) => {
                 let (fault, hint) = (Fault::of(&failure), failure.retry_after());
-                let error =
-                    failure.into_error().in_context("Failed to complete negotiation with the server: ");
+                // The official client's texts.
+                let (context, advice) = match &failure {
+                    RequestFailure::Status { code: 404, .. } => (REFUSED_NEGOTIATION, NO_HUB),
+                    RequestFailure::Status { .. } => (REFUSED_NEGOTIATION, ""),
+                    _ => (FAILED_NEGOTIATION, ""),
+                };
+                let error = failure.into_error();
+                let error = Error::new(error.kind(), joined(&[context, error.detail(), advice]));
                 self.attempt_failed(error, fault, hint);
             }
         }

@@ -305,9 +305,9 @@ impl RequestFailure {
     pub(super) fn into_error(self) -> Error {
         use crate::ErrorKind;
         match self {
+            // The official clients' text.
             Self::Status { code, text, .. } => {
-                let colon = if text.is_empty() { "" } else { ": " };
-                let parts = ["the server answered with status ", &decimal(code.into()), colon, &text];
+                let parts = [&text, ": Status code '", &decimal(code.into()), "'"];
                 Error::new(ErrorKind::Refused, joined(&parts))
             }
             // The official clients' text.

@@ -481,11 +481,10 @@ impl Misuse {
     /// What to tell people.
     pub fn text(self) -> String {
         match self {
-            Self::NotDisconnected(state) => joined(&[
-                "Cannot start a HubConnection that is not in the 'Disconnected' state; it is in '",
-                state.name(),
-                "'.",
-            ]),
+            // The official client's text.
+            Self::NotDisconnected(_) => {
+                "Cannot start a HubConnection that is not in the 'Disconnected' state.".into()
+            }
             Self::CallInUse(call) => joined(&["The call id ", &decimal(call.0), " is in use."]),
             Self::UploadInUse(upload) => joined(&["The upload id ", &decimal(upload.0), " is in use."]),
             Self::RestoredLate => "What the store held must come before everything else.".into(),

@@ -523,10 +523,8 @@ impl<V> Names<V> {
 
     /// Changes all values, in no order.
     pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut V)) {
-        for slot in &mut self.slots {
-            if let Some(value) = slot {
-                change(value);
-            }
+        for value in self.slots.iter_mut().flatten() {
+            change(value);
         }
     }
 

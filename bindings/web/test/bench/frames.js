@@ -18,7 +18,8 @@ function row(number) {
 
 /** An argument whose message is as near to the size as whole rows and a padding bring it. */
 function argument(seed, size) {
-  const value = size < 400 ? { id: seed, user: `user-${seed}`, ok: true, text: "" } : { rows: [], total: seed, text: "" };
+  const value =
+    size < 400 ? { id: seed, user: `user-${seed}`, ok: true, text: "" } : { rows: [], total: seed, text: "" };
   const length = () => JSON.stringify(message(value)).length;
   if (value.rows) while (length() + 130 < size) value.rows.push(row(seed * 1000 + value.rows.length));
   value.text = "x".repeat(Math.max(0, size - length()));
@@ -35,7 +36,12 @@ export function jsonFrames(size, perFrame) {
   for (let seed = 1; seed <= DIFFERENT * perFrame; seed += 1) texts.push(JSON.stringify(message(argument(seed, size))));
   const frames = [];
   for (let at = 0; at < texts.length; at += perFrame) {
-    frames.push(texts.slice(at, at + perFrame).map((text) => text + SEPARATOR).join(""));
+    frames.push(
+      texts
+        .slice(at, at + perFrame)
+        .map((text) => text + SEPARATOR)
+        .join(""),
+    );
   }
   return { bare: perFrame === 1 ? texts : frames, frames, bytes: texts[0].length + 1 };
 }

@@ -17,7 +17,8 @@ export const CASES = [
 
 /** One case: `{ way: nanoseconds }`, medians of interleaved rounds. */
 export async function measure({ kind, size, perFrame, messages }) {
-  const { bare, frames, bytes } = kind === "messagepack" ? messagePackFrames(size, new OfficialMessagePack()) : jsonFrames(size, perFrame);
+  const { bare, frames, bytes } =
+    kind === "messagepack" ? messagePackFrames(size, new OfficialMessagePack()) : jsonFrames(size, perFrame);
   const event = (data) => new MessageEvent("message", { data });
   const events = frames.map(event);
   const bareEvents = (bare ?? frames).map(event);
@@ -46,7 +47,12 @@ export async function measure({ kind, size, perFrame, messages }) {
   }
   for (const { close } of runners) await close();
   if (check === 0) throw new Error("the messages were empty");
-  return { bytes, rounds: ROUNDS, messages: count * perFrame, times: Object.fromEntries(runners.map(({ name, times }) => [name, median(times)])) };
+  return {
+    bytes,
+    rounds: ROUNDS,
+    messages: count * perFrame,
+    times: Object.fromEntries(runners.map(({ name, times }) => [name, median(times)])),
+  };
 }
 
 /** How long it took until all messages were with the handler, which may be a while after the socket gave the last. */

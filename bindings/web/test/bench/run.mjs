@@ -17,7 +17,11 @@ const THEIRS = "@microsoft/signalr";
 const REAL_MESSAGES = 20_000;
 const REAL_ROUNDS = 3;
 
-const site = await serve({ "/test/": join(here, ".."), "/dist/": join(here, "../../dist"), "/official/": await official() });
+const site = await serve({
+  "/test/": join(here, ".."),
+  "/dist/": join(here, "../../dist"),
+  "/official/": await official(),
+});
 const browser = await launch("--js-flags=--expose-gc");
 const sockets = await pushServer();
 try {
@@ -38,10 +42,14 @@ async function open() {
 
 async function fakeSockets() {
   const page = await open();
-  const call = (name, argument) => page.evaluate(async ([name, argument]) => {
-    const found = (await import("/test/bench/page.js"))[name];
-    return typeof found === "function" ? found(argument) : found;
-  }, [name, argument]);
+  const call = (name, argument) =>
+    page.evaluate(
+      async ([name, argument]) => {
+        const found = (await import("/test/bench/page.js"))[name];
+        return typeof found === "function" ? found(argument) : found;
+      },
+      [name, argument],
+    );
   const rows = [];
   for (const one of await call("CASES")) {
     const result = await within(one.name, call("measure", one), 300_000);
@@ -54,9 +62,16 @@ async function fakeSockets() {
 }
 
 function rowOf({ name, kind }, { times }) {
-  const [bareTime, theirs, ours] = [Object.entries(times).find(([way]) => way !== THEIRS && way !== OURS)[1], times[THEIRS], times[OURS]];
+  const [bareTime, theirs, ours] = [
+    Object.entries(times).find(([way]) => way !== THEIRS && way !== OURS)[1],
+    times[THEIRS],
+    times[OURS],
+  ];
   const budgets = {
-    json: [[ours / bareTime, 1.25, "x bare"], [ours / theirs, 0.5, "x theirs"]],
+    json: [
+      [ours / bareTime, 1.25, "x bare"],
+      [ours / theirs, 0.5, "x theirs"],
+    ],
     batches: [[ours, 450, "ns"]],
     messagepack: [[ours / theirs, 0.5, "x theirs"]],
   };
@@ -65,30 +80,50 @@ function rowOf({ name, kind }, { times }) {
     return unit === "x theirs" && limit * theirs < bareTime ? "OVER, as is bare parsing" : "OVER";
   };
   const verdict = budgets[kind].map((budget) => `at most ${budget[1]} ${budget[2]}: ${word(...budget)}`).join("; ");
-  return [name, ...[bareTime, theirs, ours].map((time) => time.toFixed(0)), (ours / bareTime).toFixed(2), (ours / theirs).toFixed(2), verdict];
+  return [
+    name,
+    ...[bareTime, theirs, ours].map((time) => time.toFixed(0)),
+    (ours / bareTime).toFixed(2),
+    (ours / theirs).toFixed(2),
+    verdict,
+  ];
 }
 
 async function realSockets() {
   const page = await open();
   const tools = await browser.context.newCDPSession(page);
   await tools.send("Performance.enable");
-  const metrics = async () => Object.fromEntries((await tools.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
+  const metrics = async () =>
+    Object.fromEntries((await tools.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
   const names = await page.evaluate(async () => (await import("/test/bench/page.js")).realWays);
   const times = new Map(names.map((name) => [name, { TaskDuration: [], ScriptDuration: [] }]));
   for (let round = 0; round <= REAL_ROUNDS; round += 1) {
     for (const name of names) {
-      await page.evaluate(async ([name, url, count]) => (await import("/test/bench/page.js")).connect(name, url, count), [name, sockets.url, REAL_MESSAGES]);
+      await page.evaluate(
+        async ([name, url, count]) => (await import("/test/bench/page.js")).connect(name, url, count),
+        [name, sockets.url, REAL_MESSAGES],
+      );
       const before = await metrics();
-      await within(name, page.evaluate(async () => (await import("/test/bench/page.js")).run()), 300_000);
+      await within(
+        name,
+        page.evaluate(async () => (await import("/test/bench/page.js")).run()),
+        300_000,
+      );
       const after = await metrics();
       await page.evaluate(async () => (await import("/test/bench/page.js")).disconnect());
       // The first round is for warming up.
-      if (round > 0) for (const key in times.get(name)) times.get(name)[key].push(((after[key] - before[key]) / REAL_MESSAGES) * 1e6);
+      if (round > 0)
+        for (const key in times.get(name))
+          times.get(name)[key].push(((after[key] - before[key]) / REAL_MESSAGES) * 1e6);
     }
   }
   const middle = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)].toFixed(2);
-  console.log(`\nmicroseconds of the page's main thread for one message of 130 B over a real socket (${REAL_MESSAGES} messages, median of ${REAL_ROUNDS})\n`);
-  table(["", "tasks", "of them script"], names.map((name) => [name, middle(times.get(name).TaskDuration), middle(times.get(name).ScriptDuration)]));
+  const what = `${REAL_MESSAGES} messages, median of ${REAL_ROUNDS}`;
+  console.log(`\nmicroseconds of the page's main thread for one message of 130 B over a real socket (${what})\n`);
+  table(
+    ["", "tasks", "of them script"],
+    names.map((name) => [name, middle(times.get(name).TaskDuration), middle(times.get(name).ScriptDuration)]),
+  );
   await page.close();
 }
 
@@ -122,6 +157,13 @@ async function push(socket, frames) {
 function table(head, rows) {
   const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at].length)));
   for (const row of [head, ...rows]) {
-    console.log(row.map((text, at) => (at === 0 || at === head.length - 1 && head.length > 3 ? text.padEnd(widths[at]) : text.padStart(widths[at]))).join("  ").trimEnd());
+    console.log(
+      row
+        .map((text, at) =>
+          at === 0 || (at === head.length - 1 && head.length > 3) ? text.padEnd(widths[at]) : text.padStart(widths[at]),
+        )
+        .join("  ")
+        .trimEnd(),
+    );
   }
 }

@@ -44,7 +44,13 @@ class FakeSocket extends EventTarget {
     const text = typeof data === "string" ? data : new TextDecoder().decode(data);
     if (!text.startsWith('{"protocol"')) return;
     const answer = `{}${SEPARATOR}`;
-    queueMicrotask(() => this.#tell(new MessageEvent("message", { data: typeof data === "string" ? answer : new TextEncoder().encode(answer).buffer })));
+    queueMicrotask(() =>
+      this.#tell(
+        new MessageEvent("message", {
+          data: typeof data === "string" ? answer : new TextEncoder().encode(answer).buffer,
+        }),
+      ),
+    );
   }
 
   close(code = 1000, reason = "") {
@@ -57,7 +63,9 @@ class FakeSocket extends EventTarget {
 /** The connection of a library, started on a fake socket, or on a real one when `url` is given. */
 export async function connection(library, sink, { protocol, url } = {}) {
   const options = { skipNegotiation: true, transport: 1, ...(url ? {} : { WebSocket: FakeSocket }) };
-  const builder = new library.HubConnectionBuilder().withUrl(url ?? "http://127.0.0.1:1/fake", options).configureLogging(library.LogLevel.None);
+  const builder = new library.HubConnectionBuilder()
+    .withUrl(url ?? "http://127.0.0.1:1/fake", options)
+    .configureLogging(library.LogLevel.None);
   const connection = (protocol ? builder.withHubProtocol(protocol) : builder).build();
   connection.on(TARGET, sink);
   await connection.start();
@@ -67,16 +75,20 @@ export async function connection(library, sink, { protocol, url } = {}) {
 async function fake(library, sink, protocol) {
   const started = await connection(library, sink, { protocol });
   const socket = FakeSocket.newest;
-  if (!socket.onmessage) throw new Error("the client does not listen by onmessage: the measurement would need another way in");
+  if (!socket.onmessage)
+    throw new Error("the client does not listen by onmessage: the measurement would need another way in");
   return { feed: (event) => socket.onmessage(event), close: () => started.stop() };
 }
 
 const nothing = async () => {};
 
-/** Ways by name: `start(sink)` gives `{ feed(event), close() }`. `bare` says that frames are given without their end. */
+/** Ways by name: `start(sink)` gives `{ feed(event), close() }`. `bare`: frames are given without their end. */
 export const ways = {
   json: {
-    "JSON.parse": { bare: true, start: async (sink) => ({ feed: ({ data }) => sink(JSON.parse(data).arguments[0]), close: nothing }) },
+    "JSON.parse": {
+      bare: true,
+      start: async (sink) => ({ feed: ({ data }) => sink(JSON.parse(data).arguments[0]), close: nothing }),
+    },
     "@microsoft/signalr": { start: (sink) => fake(official, sink) },
     "@hubwire/web": { start: (sink) => fake(hubwire, sink) },
   },
@@ -84,7 +96,8 @@ export const ways = {
     "JSON.parse": {
       start: async (sink) => ({
         feed: ({ data }) => {
-          for (let from = 0, to; (to = data.indexOf(SEPARATOR, from)) >= 0; from = to + 1) sink(JSON.parse(data.slice(from, to)).arguments[0]);
+          for (let from = 0, to; (to = data.indexOf(SEPARATOR, from)) >= 0; from = to + 1)
+            sink(JSON.parse(data.slice(from, to)).arguments[0]);
         },
         close: nothing,
       }),

@@ -16,7 +16,10 @@ describe("the harness", () => {
   for (const name of ["WebSockets", "ServerSentEvents", "LongPolling"]) {
     test(`reaches the server through the proxy by ${name}`, async ({ defer }) => {
       const connection = await connected(defer, harness.proxy.url, signalr.HttpTransportType[name]);
-      assert.deepEqual(await connection.invoke("Echo", { text: "héllo", list: [1, null] }), { text: "héllo", list: [1, null] });
+      assert.deepEqual(await connection.invoke("Echo", { text: "héllo", list: [1, null] }), {
+        text: "héllo",
+        list: [1, null],
+      });
     });
   }
 
@@ -96,7 +99,10 @@ describe("the harness", () => {
     const before = (await harness.proxy.status()).accepted;
     await harness.freeze(["proxy.cut"], ["server.restart"]);
     await events.count(3, "freeze, resume and the end of the connection");
-    assert.deepEqual(events.all.map(({ type }) => type), ["freeze", "resume", "closed"]);
+    assert.deepEqual(
+      events.all.map(({ type }) => type),
+      ["freeze", "resume", "closed"],
+    );
     assert.equal((await harness.proxy.status()).accepted, before);
   });
 

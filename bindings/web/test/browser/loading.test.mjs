@@ -3,7 +3,10 @@ import * as hubwire from "/test/page/hubwire.js";
 import { assert, describe, harness, test, within } from "/test/page/harness.js";
 
 /** Sent to workers as it is. */
-async function echo({ HubConnectionBuilder, MessagePackHubProtocol, HttpTransportType }, { url, transport, messagePack }) {
+async function echo(
+  { HubConnectionBuilder, MessagePackHubProtocol, HttpTransportType },
+  { url, transport, messagePack },
+) {
   const builder = new HubConnectionBuilder().withUrl(url, { transport: HttpTransportType[transport] });
   const connection = (messagePack ? builder.withHubProtocol(new MessagePackHubProtocol()) : builder).build();
   await connection.start();

@@ -62,7 +62,8 @@ export function show(value) {
   if (value instanceof Error) return `${value.name}: ${value.message}`;
   if (typeof value === "bigint") return `${value}n`;
   try {
-    const text = JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? `${inner}n` : inner)) ?? String(value);
+    const text =
+      JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? `${inner}n` : inner)) ?? String(value);
     return text.length > 400 ? `${text.slice(0, 400)}… (${text.length} characters)` : text;
   } catch {
     return String(value);

@@ -24,13 +24,15 @@ const FLAGS = [
 ];
 
 /**
- * Starts it. Playwright is only connected to it, without its defaults: pages that it makes itself always believe that they are
- * visible, and so cannot be frozen.
+ * Starts it. Playwright is only connected to it, without its defaults: pages that it makes itself always believe that
+ * they are visible, and so cannot be frozen.
  */
 export async function launch(...more) {
   const program = process.env.CHROMIUM || "/usr/bin/chromium";
   const profile = mkdtempSync(join(tmpdir(), "hubwire-chromium-"));
-  const child = spawn(program, [...FLAGS, ...more, `--user-data-dir=${profile}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, [...FLAGS, ...more, `--user-data-dir=${profile}`, "about:blank"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const gone = once(child, "exit");
   const abandon = () => {
     child.kill("SIGKILL");
@@ -45,7 +47,11 @@ export async function launch(...more) {
     await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   };
   try {
-    const endpoint = await within("Chromium to start", Promise.race([address(child), gone.then(() => Promise.reject(new Error("Chromium ended")))]), 60_000);
+    const endpoint = await within(
+      "Chromium to start",
+      Promise.race([address(child), gone.then(() => Promise.reject(new Error("Chromium ended")))]),
+      60_000,
+    );
     const browser = await chromium.connectOverCDP(endpoint, { noDefaults: true });
     return { version: browser.version(), context: browser.contexts()[0], close };
   } catch (error) {
@@ -68,7 +74,8 @@ function address(child) {
 }
 
 /** What the browser itself writes to the console when a request or a socket fails. */
-const OF_THE_BROWSER = /^(Failed to load resource: |WebSocket connection to |Access to \w+ at |EventSource's response )/;
+const OF_THE_BROWSER =
+  /^(Failed to load resource: |WebSocket connection to |Access to \w+ at |EventSource's response )/;
 
 /** Collects what went wrong in a page outside of any promise of a test. */
 export class Stray {
@@ -76,9 +83,12 @@ export class Stray {
   #expected = [];
 
   watch(page) {
-    page.on("pageerror", (error) => this.#add(`uncaught: ${error.stack || error.message || error}`.split("\n").slice(0, 3).join(" ")));
+    page.on("pageerror", (error) =>
+      this.#add(`uncaught: ${error.stack || error.message || error}`.split("\n").slice(0, 3).join(" ")),
+    );
     page.on("console", (message) => {
-      if (message.type() === "error" && !OF_THE_BROWSER.test(message.text())) this.#add(`console.error: ${message.text()}`);
+      if (message.type() === "error" && !OF_THE_BROWSER.test(message.text()))
+        this.#add(`console.error: ${message.text()}`);
     });
     page.on("crash", () => this.#add("the page crashed"));
   }

@@ -32,7 +32,9 @@ export class Runner {
     await this.#inWorld(file, async (world) => {
       const watch = new Watch();
       const controls = new Controls(world, watch, (result) => this.report(file, result));
-      await world.context.exposeBinding("__control", (source, command, args) => controls.run(source.page, command, args));
+      await world.context.exposeBinding("__control", (source, command, args) =>
+        controls.run(source.page, command, args),
+      );
       const page = await world.page();
       const running = page.evaluate(
         async ([file, only]) => (await import("/test/page/harness.js")).run(`/test/browser/${file}`, only),
@@ -43,7 +45,7 @@ export class Runner {
     });
   }
 
-  /** A module whose tests drive pages from here: `export default (suite) => suite.test(name, async ({ world, defer }) => …)`. */
+  /** A module whose tests drive pages: `export default ({ test }) => test(name, async ({ world, defer }) => …)`. */
   async scenario(file, url) {
     const suite = new Suite();
     (await import(url)).default(suite);
@@ -142,8 +144,8 @@ class Controls {
         return world.offline(...args);
       case "token":
         return world.token(...args);
-      case "collectGarbage":
-        return world.collectGarbage(page);
+      case "memory":
+        return world.memory(page);
       case "freeze":
         await world.freeze(page);
         try {

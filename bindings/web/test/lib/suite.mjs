@@ -20,8 +20,8 @@ export class Suite {
   };
 
   /**
-   * Runs them. `report` gets `{ name, outcome, reason, milliseconds }`. `stray()` gives and forgets the errors that came from
-   * outside of any promise of the test.
+   * Runs them. `report` gets `{ name, outcome, reason, milliseconds }`. `stray()` gives and forgets the errors that
+   * came from outside of any promise of the test.
    */
   async run(report, { only = "", context, stray = () => [], before = async () => {}, after = async () => {} } = {}) {
     for (const test of this.tests.filter(({ name }) => name.includes(only))) {
@@ -70,5 +70,10 @@ function described(error) {
   if (!(error instanceof Error)) return show(error);
   const place = error.stack?.split("\n").find((line) => /\.test\.mjs|scenarios\//.test(line));
   const text = error.name === "AssertionError" ? error.message : `${error.name}: ${error.message}`;
-  return place ? `${text} (${place.trim().replace(/^at /, "").replace(/https?:\/\/[^/]+\//, "")})` : text;
+  return place
+    ? `${text} (${place
+        .trim()
+        .replace(/^at /, "")
+        .replace(/https?:\/\/[^/]+\//, "")})`
+    : text;
 }

@@ -57,7 +57,7 @@ export class World {
     await page.waitForFunction(() => document.visibilityState === "visible", undefined, { polling: 20 });
   }
 
-  /** No timer and no event of the page runs until `unfreeze`, as in a tab that was put away. It has to be hidden first. */
+  /** Hides the page; no timer and no event of it runs until `unfreeze`, as in a tab that was put away. */
   async freeze(page) {
     await this.hide(page);
     await this.devtools(page, "Page.setWebLifecycleState", { state: "frozen" });
@@ -68,8 +68,11 @@ export class World {
     await this.show(page);
   }
 
-  async collectGarbage(page) {
+  /** Collects garbage, and says what is left, in bytes: objects of JavaScript, and buffers. */
+  async memory(page) {
     await this.devtools(page, "HeapProfiler.collectGarbage");
+    const { usedSize, backingStorageSize } = await this.devtools(page, "Runtime.getHeapUsage");
+    return { objects: usedSize, buffers: backingStorageSize };
   }
 
   /** What the browser says of its network, to all pages. Sockets that are open stay so: the proxy is for those. */

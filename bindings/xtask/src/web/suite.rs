@@ -24,25 +24,28 @@ pub(crate) fn suite() -> Result<Counts> {
         return Ok(counts);
     }
     counts.add(Counts::check(size()));
-    counts.add(shared_tests()?);
+    counts.add(node_tests(SHARED)?);
+    counts.add(node_tests(PACKAGE)?);
     counts.add(in_chromium()?);
     Ok(counts)
 }
 
 /// The tests of the TypeScript that needs no browser.
-fn shared_tests() -> Result<Counts> {
+fn node_tests(folder: &str) -> Result<Counts> {
     let npm = |args: &[&str]| {
         let mut npm = program("npm");
-        npm.args(args).current_dir(root().join(SHARED));
+        npm.args(args).current_dir(root().join(folder));
         npm
     };
     let mut counts = Counts::check(run(&mut npm(&["run", "--silent", "check"])));
-    counts.add(tap(&run_and_read(&mut npm(&["test", "--silent"]))?));
+    // Versions of Node differ in what they print by themselves.
+    let mut tests = npm(&["test", "--silent"]);
+    counts.add(tap(&run_and_read(tests.env("NODE_OPTIONS", "--test-reporter=tap"))?, folder));
     Ok(counts)
 }
 
 /// Counts what Node's test runner has printed.
-fn tap(output: &Output) -> Counts {
+fn tap(output: &Output, folder: &str) -> Counts {
     let lines = || output.stdout.lines().map(str::trim);
     let number = |what: &str| {
         let found = lines().find_map(|line| line.strip_prefix(what)?.trim().parse().ok());
@@ -53,10 +56,10 @@ fn tap(output: &Output) -> Counts {
         passed: number("# pass "),
         failed: number("# fail "),
         skipped: number("# skipped "),
-        notes: failures.map(|test| format!("web: {SHARED}: {test}")).collect(),
+        notes: failures.map(|test| format!("web: {folder}: {test}")).collect(),
     };
     if counts.passed == 0 || (!output.success && counts.failed == 0) {
-        counts.add(Counts::failed(format!("web: the tests of {SHARED} did not come to their end")));
+        counts.add(Counts::failed(format!("web: the tests of {folder} did not come to their end")));
     }
     counts
 }
@@ -115,10 +118,10 @@ mod tests {
 
     #[test]
     fn the_summary_of_node_is_read() {
-        let counts = tap(&output(false, "ok 1 - a\nnot ok 2 - b\n# pass 1\n# fail 1\n# skipped 2\n"));
+        let counts = tap(&output(false, "ok 1 - a\nnot ok 2 - b\n# pass 1\n# fail 1\n# skipped 2\n"), SHARED);
         assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 1, 2));
         assert_eq!(counts.notes, ["web: bindings/js: 2 - b"]);
-        assert_eq!(tap(&output(true, "")).failed, 1);
+        assert_eq!(tap(&output(true, ""), SHARED).failed, 1);
     }
 
     #[test]

@@ -54,9 +54,12 @@ mod tests {
 
     #[test]
     fn the_lock_file_is_read_by_whole_names() {
-        let lock = "[[package]]\nname = \"wasm-bindgen-x\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
-        assert_eq!(locked(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
-        assert_eq!(locked(lock, "wasm"), None);
+        let entry = |name: &str, version: &str| {
+            format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\n")
+        };
+        let lock = entry("wasm-bindgen-x", "1.0.0") + &entry("wasm-bindgen", "0.2.130");
+        assert_eq!(locked(&lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
+        assert_eq!(locked(&lock, "wasm"), None);
     }
 
     #[test]

@@ -104,7 +104,7 @@ extern "C" {
         kind: Option<&str>,
         text: Option<&str>,
     );
-    /// The slot is JavaScript's now. Ids are 0 where nobody waits.
+    /// The slot is JavaScript's now. Ids are -1 where nobody waits.
     #[wasm_bindgen(method)]
     pub fn invocation(this: &Host, target: &str, arguments: u32, reply: f64, delivery: f64);
     /// A slot, which is JavaScript's now, or 0; the error only for a call that failed.

@@ -166,8 +166,8 @@ impl Driver {
                 return;
             }
             Event::Invocation { target, arguments, reply, delivery } => {
-                let reply = reply.map_or(0.0, |reply| number(reply.get()));
-                let delivery = delivery.map_or(0.0, |delivery| number(delivery.get()));
+                let reply = reply.map_or(-1.0, |reply| number(reply.get()));
+                let delivery = delivery.map_or(-1.0, |delivery| number(delivery.get()));
                 host.invocation(&target, arguments.into_slot(), reply, delivery);
             }
             Event::Completed { call, result } => match result {
