@@ -25,7 +25,7 @@ pub(crate) fn joined(parts: &[&str]) -> String {
 #[inline(never)]
 pub(crate) fn cut(text: &str, ascii: u8) -> Option<(&str, &str)> {
     let at = text.bytes().position(|byte| byte == ascii)?;
-    Some((&text[..at], &text[at + 1..]))
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The number, if it is written as [`decimal`] does: neither `+1` nor `01`.

@@ -304,7 +304,7 @@ impl<P: OpaquePayload> Client<P> {
         match (decision, self.retry_context()) {
             (Decision::After(delay), Some(context)) => {
                 let delay = self.bounded(delay, hinted);
-                self.timers.set(Timer::Retry, self.now + delay);
+                self.set_timer(Timer::Retry, delay);
                 self.phase = Phase::Waiting { asked: None, hinted };
                 self.event(Event::RetryScheduled {
                     previous_retry_count: context.previous_retry_count,
@@ -314,7 +314,7 @@ impl<P: OpaquePayload> Client<P> {
             }
             (Decision::Ask, Some(context)) => {
                 let request = self.next_request();
-                self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+                self.set_timer(Timer::Request, self.config.request_timeout);
                 self.phase = Phase::Waiting { asked: Some(request), hinted };
                 self.out.push_back(Output::Retry(request, context));
             }
@@ -362,7 +362,7 @@ impl<P: OpaquePayload> Client<P> {
                 self.out.push_back(Output::Transmit(link, HubMessage::Close(Close::default())));
                 self.out.push_back(Output::Shut(link));
                 self.end_connection();
-                self.timers.set(Timer::Close, self.now + self.config.close_timeout);
+                self.set_timer(Timer::Close, self.config.close_timeout);
                 self.phase = Phase::Closing { link };
                 self.joins.clear();
                 self.lose_calls(None, false);
@@ -530,7 +530,7 @@ impl<P: OpaquePayload> Client<P> {
         let token = attempt.token.clone();
         self.out.push_back(Output::Open(link, LinkRequest { transport, url, token, resumes: false }));
         self.timers.stop_connection();
-        self.timers.set(Timer::Open, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Open, self.config.request_timeout);
         self.phase = Phase::Opening { link, transport, negotiated, attempt };
     }
 
@@ -543,7 +543,7 @@ impl<P: OpaquePayload> Client<P> {
                 let request = HandshakeRequest { encoding: self.config.encoding, version };
                 self.out.push_back(Output::Handshake(opened, request));
                 self.timers.stop_connection();
-                self.timers.set(Timer::Handshake, self.now + self.config.handshake_timeout);
+                self.set_timer(Timer::Handshake, self.config.handshake_timeout);
                 self.phase = Phase::Handshaking { link: opened, negotiated };
             }
             Phase::Resuming { step: ResumeStep::Opening(link), .. } if *link == opened => {
@@ -577,7 +577,7 @@ impl<P: OpaquePayload> Client<P> {
         let request = LinkRequest { transport: Transport::WebSockets, url, token, resumes: true };
         self.out.push_back(Output::Open(link, request));
         self.timers.stop_connection();
-        self.timers.set(Timer::Open, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Open, self.config.request_timeout);
         self.phase = Phase::Resuming { step: ResumeStep::Opening(link), lost };
     }
 
@@ -585,7 +585,7 @@ impl<P: OpaquePayload> Client<P> {
         self.timers.stop_connection();
         self.phase = Phase::Connected { link };
         self.heard();
-        self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
+        self.set_timer(Timer::KeepAlive, self.config.keep_alive_interval);
         if let Some(stateful) = &mut self.stateful {
             stateful.resume(|message| self.out.push_back(Output::Transmit(link, message)));
         }
@@ -853,7 +853,7 @@ impl<P: OpaquePayload> Client<P> {
 
     fn take_request(&mut self) -> RequestId {
         self.timers.stop_connection();
-        self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Request, self.config.request_timeout);
         self.next_request()
     }
 

@@ -22,6 +22,7 @@ use crate::text::{decimal, joined};
 use super::io::{BatchId, CallId, UploadId};
 use super::stored::{CallKind, Priority, Sequence, StoreOp, StoredCall};
 use super::table::{Names, Numbers, Table};
+use super::timers::earlier;
 use crate::protocol::OpaquePayload;
 use crate::{Error, ErrorKind, Time};
 
@@ -135,10 +136,7 @@ impl<P: OpaquePayload> Entry<P> {
 
     /// When something has to be done about the call while it is queued.
     pub(super) fn earliest_deadline(&self) -> Option<Time> {
-        match (self.expires_at, self.deadline) {
-            (Some(expires_at), Some(deadline)) => Some(expires_at.min(deadline)),
-            (either, or) => either.or(or),
-        }
+        earlier(self.expires_at, self.deadline)
     }
 }
 

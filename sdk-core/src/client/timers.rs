@@ -54,43 +54,34 @@ const KINDS: [Timer; 14] = [
 /// How many belong to one connection, or to the way to it.
 const OF_CONNECTION: usize = Timer::Deadline as usize;
 
-/// The deadline of what has none: no time comes after it.
-const NEVER: Time = Time::from_millis(u64::MAX);
-
 /// A fixed table of deadlines.
-#[derive(Debug)]
-pub(super) struct Timers([Time; KINDS.len()]);
-
-impl Default for Timers {
-    fn default() -> Self {
-        Self([NEVER; KINDS.len()])
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct Timers([Option<Time>; KINDS.len()]);
 
 impl Timers {
     pub(super) const fn set(&mut self, timer: Timer, deadline: Time) {
-        self.0[timer as usize] = deadline;
+        self.0[timer as usize] = Some(deadline);
     }
 
-    pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize] != NEVER
+    pub(super) const fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
     }
 
     pub(super) const fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = NEVER;
+        self.0[timer as usize] = None;
     }
 
     /// Stops everything that belongs to a connection.
     pub(super) fn stop_connection(&mut self) {
-        self.0[..OF_CONNECTION].fill(NEVER);
+        self.0[..OF_CONNECTION].fill(None);
     }
 
-    pub(super) fn deadline(&self, timer: Timer) -> Option<Time> {
-        Some(self.0[timer as usize]).filter(|deadline| *deadline != NEVER)
+    pub(super) const fn deadline(&self, timer: Timer) -> Option<Time> {
+        self.0[timer as usize]
     }
 
-    pub(super) fn set_to(&mut self, timer: Timer, deadline: Option<Time>) {
-        self.0[timer as usize] = deadline.unwrap_or(NEVER);
+    pub(super) const fn set_to(&mut self, timer: Timer, deadline: Option<Time>) {
+        self.0[timer as usize] = deadline;
     }
 
     /// Takes a timer that is due.
@@ -100,19 +91,23 @@ impl Timers {
 
     /// Takes that timer if it is due.
     pub(super) fn take_if_due(&mut self, timer: Timer, now: Time) -> bool {
-        let is_due = self.is_set(timer) && self.0[timer as usize] <= now;
-        if is_due {
-            self.stop(timer);
-        }
-        is_due
+        self.0[timer as usize].take_if(|deadline| *deadline <= now).is_some()
     }
 
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<Time> {
-        let mut first = NEVER;
+        let mut first = None;
         for deadline in self.0 {
-            first = first.min(deadline);
+            first = earlier(first, deadline);
         }
-        Some(first).filter(|deadline| *deadline != NEVER)
+        first
+    }
+}
+
+/// The earlier one of two deadlines.
+pub(super) fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
