@@ -92,6 +92,9 @@ impl Key for (Reverse<Priority>, u64) {
 /// many.
 const LONGEST: usize = if cfg!(test) { 4 } else { 128 };
 
+/// So many slots are kept when they are empty.
+const KEPT: usize = LONGEST / 2;
+
 /// Numbers of slots in the order of their keys, which are elsewhere: short lists, one behind the other, so that no
 /// change moves more than one of them.
 #[derive(Debug, Default)]
@@ -146,7 +149,8 @@ impl Order {
     #[inline(never)]
     fn remove(&mut self, (list, at): Position) {
         self.0[list].remove(at);
-        if self.0[list].is_empty() {
+        // The last one is kept for the next key.
+        if self.0[list].is_empty() && self.0.len() > 1 {
             self.0.remove(list);
         }
     }
@@ -191,7 +195,7 @@ impl<K> Index<K> {
     fn take(&mut self, at: Position, slot: u32) {
         self.order.remove(at);
         self.free.push(slot);
-        if self.len() == 0 {
+        if self.len() == 0 && self.keys.len() > KEPT {
             // What a burst needed is given back.
             *self = Self::default();
         }
@@ -267,15 +271,14 @@ type Slots<V> = Vec<Option<V>>;
 fn put<V>(slots: &mut Slots<V>, slot: u32, value: V) {
     let slot = slot as usize;
     if slot == slots.len() {
-        slots.push(Some(value));
-    } else {
-        slots[slot] = Some(value);
+        slots.push(None);
     }
+    slots[slot] = Some(value);
 }
 
 fn take<V>(slots: &mut Slots<V>, slot: u32, left: usize) -> Option<V> {
     let value = slots.get_mut(slot as usize)?.take();
-    if left == 0 {
+    if left == 0 && slots.len() > KEPT {
         *slots = Slots::new();
     }
     value
@@ -308,7 +311,7 @@ impl Pairs {
     fn remove(&mut self, key: Pair) -> Option<Pair> {
         let value = self.get(key)?;
         self.index.remove(key);
-        if self.index.len() == 0 {
+        if self.index.keys.is_empty() {
             self.values = Vec::new();
         }
         Some(value)
