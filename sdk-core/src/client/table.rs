@@ -326,6 +326,7 @@ pub(super) struct Numbers<K, V> {
 }
 
 impl<K, V> Default for Numbers<K, V> {
+    #[inline(never)]
     fn default() -> Self {
         Self { pairs: Pairs::default(), types: PhantomData }
     }
@@ -378,6 +379,7 @@ pub(super) struct Table<K, V> {
 }
 
 impl<K, V> Default for Table<K, V> {
+    #[inline(never)]
     fn default() -> Self {
         Self { index: Index::default(), slots: Slots::new(), keys: PhantomData }
     }
@@ -496,6 +498,7 @@ pub(super) struct Names<V> {
 }
 
 impl<V> Default for Names<V> {
+    #[inline(never)]
     fn default() -> Self {
         Self { index: Index::default(), slots: Slots::new() }
     }
