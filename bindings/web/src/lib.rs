@@ -349,24 +349,19 @@ impl Connection {
         array
     }
 
-    /// A negotiate response: who the connection is (two ids), what the server offers (names, and bits: 1 text, 2 binary),
-    /// and Hubwire's extensions. A number that is missing is -1.
-    #[allow(clippy::too_many_arguments)]
+    /// A negotiate response: its fields, what the server offers (names, and bits: 1 text, 2 binary), and what Hubwire
+    /// servers can besides. The fields: two ids, version, whether it resumes, for how many seconds the token is valid,
+    /// and of Hubwire servers version, epoch and window. A number that is missing is -1.
     pub fn negotiated(
         &mut self,
         now: f64,
         request: u32,
-        connection_id: String,
-        connection_token: Option<String>,
-        version: u8,
-        stateful_reconnect: bool,
-        token_lifetime: f64,
+        fields: &Array,
         transports: &Array,
-        extensions: f64,
         features: &Array,
-        epoch: Option<String>,
-        dedupe_window: f64,
     ) {
+        let text = |index| fields.get(index).as_string();
+        let count = |index| optional(fields.get(index).as_f64().unwrap_or(-1.0));
         let mut offers = Vec::new();
         for index in 0..transports.length() {
             let pair = Array::from(&transports.get(index));
@@ -377,19 +372,25 @@ impl Connection {
                 offers.push(AvailableTransport { transport, formats });
             }
         }
-        let extensions = optional(extensions).map(|version| Extensions {
+        let mut known = Vec::new();
+        for name in strings(features) {
+            if let Some(feature) = Feature::from_name(&name) {
+                known.push(feature);
+            }
+        }
+        let extensions = count(5).map(|version| Extensions {
             version: u32::try_from(version).unwrap_or(u32::MAX),
-            features: strings(features).iter().filter_map(|name| Feature::from_name(name)).collect(),
-            epoch,
-            dedupe_window: optional(dedupe_window).map(Duration::from_millis),
+            features: known,
+            epoch: text(6),
+            dedupe_window: count(7).map(Duration::from_millis),
         });
         let negotiated = Negotiated {
-            connection_id,
-            connection_token,
-            version,
+            connection_id: text(0).unwrap_or_default(),
+            connection_token: text(1),
+            version: count(2).unwrap_or_default() as u8,
             transports: offers,
-            stateful_reconnect,
-            token_lifetime_seconds: optional(token_lifetime),
+            stateful_reconnect: fields.get(3).is_truthy(),
+            token_lifetime_seconds: count(4),
             extensions,
         };
         self.0.negotiated(time(now), request, Ok(NegotiateResponse::Accepted(negotiated)));
