@@ -8,7 +8,7 @@
 
 extern crate alloc;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -21,13 +21,21 @@ use hubwire::protocol::{
     Headers, HubMessage, Invocation, NegotiateResponse, Negotiated, Outcome, ProtocolError, Redirect,
     StreamInvocation, StreamItem, TransferFormats, Transport,
 };
-use hubwire::web::{Driver, Handle, Host, call_options, config};
+use hubwire::web::{Driver, Handle, Host, call_options, config, strings};
 use hubwire::{ByteString, Error, ErrorKind, Time};
 use js_sys::Array;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
+/// Small code. Memory that is grown is one piece with what was there, so that large blocks do not leave holes.
+struct Small;
+
+impl rlsf::GlobalTlsfOptions for Small {
+    const ENABLE_REALLOCATION: bool = false;
+    const COALESCE_POOLS: bool = true;
+}
+
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: rlsf::GlobalTlsf<Small> = rlsf::GlobalTlsf::new();
 
 /// A trap: JavaScript sees it as a `WebAssembly.RuntimeError`. Texts would be a third of the module.
 #[panic_handler]
@@ -57,12 +65,11 @@ const fn time(now: f64) -> Time {
 }
 
 fn misuse(misuse: Misuse) -> JsValue {
-    JsValue::from_str(&misuse.to_string())
+    JsValue::from_str(&misuse.text())
 }
 
 fn texts(list: Option<Array>) -> Vec<ByteString> {
-    list.map(|list| list.iter().filter_map(|text| text.as_string()).map(ByteString::from).collect())
-        .unwrap_or_default()
+    list.map(|list| strings(&list)).unwrap_or_default()
 }
 
 fn headers(flat: Option<Array>) -> Headers {
@@ -302,8 +309,11 @@ impl Connection {
         };
         let mut request = CallRequest::new(CallId(whole(call)), kind, target, Handle::new(slot, size));
         if let Some(uploads) = uploads {
-            let id = |upload: JsValue| upload.as_f64().map(|id| UploadId(whole(id)));
-            request.uploads = uploads.iter().filter_map(id).collect();
+            for index in 0..uploads.length() {
+                if let Some(id) = uploads.get(index).as_f64() {
+                    request.uploads.push(UploadId(whole(id)));
+                }
+            }
         }
         request.options = call_options(options);
         self.0.command(time(now), Command::Call(request)).map_err(misuse)
@@ -332,7 +342,11 @@ impl Connection {
 
     /// Where it stands in streams with history.
     pub fn positions(&self) -> Array {
-        self.0.positions().iter().map(|position| JsValue::from_str(&position.to_string())).collect()
+        let array = Array::new();
+        for position in self.0.positions() {
+            array.push(&JsValue::from_str(&position.to_text()));
+        }
+        array
     }
 
     /// A negotiate response: who the connection is (two ids), what the server offers (names, and bits: 1 text, 2 binary),
@@ -353,17 +367,19 @@ impl Connection {
         epoch: Option<String>,
         dedupe_window: f64,
     ) {
-        let transport = |pair: JsValue| {
-            let pair = Array::from(&pair);
-            let bits = whole(pair.get(1).as_f64()?);
-            let transport = Transport::from_name(&pair.get(0).as_string()?)?;
+        let mut offers = Vec::new();
+        for index in 0..transports.length() {
+            let pair = Array::from(&transports.get(index));
+            let name = pair.get(0).as_string().unwrap_or_default();
+            let bits = whole(pair.get(1).as_f64().unwrap_or_default());
             let formats = TransferFormats { text: bits & 1 != 0, binary: bits & 2 != 0 };
-            Some(AvailableTransport { transport, formats })
-        };
-        let feature = |name: JsValue| Feature::from_name(&name.as_string()?);
+            if let Some(transport) = Transport::from_name(&name) {
+                offers.push(AvailableTransport { transport, formats });
+            }
+        }
         let extensions = optional(extensions).map(|version| Extensions {
             version: u32::try_from(version).unwrap_or(u32::MAX),
-            features: features.iter().filter_map(feature).collect(),
+            features: strings(features).iter().filter_map(|name| Feature::from_name(name)).collect(),
             epoch,
             dedupe_window: optional(dedupe_window).map(Duration::from_millis),
         });
@@ -371,7 +387,7 @@ impl Connection {
             connection_id,
             connection_token,
             version,
-            transports: transports.iter().filter_map(transport).collect(),
+            transports: offers,
             stateful_reconnect,
             token_lifetime_seconds: optional(token_lifetime),
             extensions,

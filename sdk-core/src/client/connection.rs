@@ -17,7 +17,7 @@
 //! Once a link is shut, input of it is ignored.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -35,6 +35,7 @@ use crate::protocol::{
     self, Close, Extensions, Feature, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse,
     Negotiated, OpaquePayload, ProtocolError, Redirect, Transport,
 };
+use crate::text::joined;
 use crate::{Error, ErrorKind, Time};
 
 const FAILED_NEGOTIATION: &str = "Failed to complete negotiation with the server: ";
@@ -73,13 +74,13 @@ pub(super) enum Phase {
     Opening {
         link: LinkId,
         transport: Transport,
-        negotiated: Option<Negotiated>,
+        negotiated: Option<Box<Negotiated>>,
         attempt: Attempt,
     },
     /// The handshake response.
     Handshaking {
         link: LinkId,
-        negotiated: Option<Negotiated>,
+        negotiated: Option<Box<Negotiated>>,
     },
     Connected {
         link: LinkId,
@@ -376,7 +377,7 @@ impl<P: OpaquePayload> Client<P> {
 
     pub(super) fn handle_token(&mut self, answered: RequestId, token: Result<Option<String>, String>) {
         let token = token.map_err(|reason| {
-            Error::new(ErrorKind::Refused, format!("The access token factory failed: {reason}"))
+            Error::new(ErrorKind::Refused, joined(&["The access token factory failed: ", &reason]))
         });
         match &mut self.phase {
             Phase::Token { request, attempt } if *request == answered => match token {
@@ -433,7 +434,9 @@ impl<P: OpaquePayload> Client<P> {
         }
         let mut attempt = core::mem::take(attempt);
         match response {
-            Ok(NegotiateResponse::Accepted(negotiated)) => self.choose_transport(attempt, negotiated),
+            Ok(NegotiateResponse::Accepted(negotiated)) => {
+                self.choose_transport(attempt, Box::new(negotiated))
+            }
             Ok(NegotiateResponse::Redirect(Redirect { url, access_token })) => {
                 if attempt.redirects >= self.config.max_redirects {
                     let error = Error::new(ErrorKind::Protocol, "Negotiate redirection limit exceeded.");
@@ -459,14 +462,14 @@ impl<P: OpaquePayload> Client<P> {
                     _ => (FAILED_NEGOTIATION, ""),
                 };
                 let error = failure.into_error();
-                let error = Error::new(error.kind(), format!("{context}{}{advice}", error.detail()));
+                let error = Error::new(error.kind(), joined(&[context, error.detail(), advice]));
                 self.attempt_failed(error, fault, hint);
             }
         }
     }
 
     /// Takes the first transport, in the server's order, that both ends can use and that has not failed.
-    fn choose_transport(&mut self, attempt: Attempt, negotiated: Negotiated) {
+    fn choose_transport(&mut self, attempt: Attempt, negotiated: Box<Negotiated>) {
         if negotiated.stateful_reconnect && self.config.stateful_reconnect.is_none() {
             let text = "Client didn't negotiate Stateful Reconnect but the server did.";
             return self.attempt_failed(Error::new(ErrorKind::Protocol, text), Fault::Final, None);
@@ -487,21 +490,19 @@ impl<P: OpaquePayload> Client<P> {
             }
             Some((_, last)) => {
                 let kind = last.kind();
-                let failures = attempt
-                    .failed
-                    .iter()
-                    .map(|(transport, error)| format!("{} failed: {error}", transport.name()));
-                let failures = failures.collect::<Vec<_>>().join("; ");
-                let text = format!(
-                    "Unable to connect to the server with any of the available transports. {failures}"
-                );
+                let text = "Unable to connect to the server with any of the available transports. ";
+                let mut text = String::from(text);
+                for (index, (transport, error)) in attempt.failed.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    text += &joined(&[separator, transport.name(), " failed: ", error.detail()]);
+                }
                 (Error::new(kind, text), Fault::Passing)
             }
         };
         self.attempt_failed(error, fault, None);
     }
 
-    fn open(&mut self, attempt: Attempt, transport: Transport, negotiated: Option<Negotiated>) {
+    fn open(&mut self, attempt: Attempt, transport: Transport, mut negotiated: Option<Box<Negotiated>>) {
         self.last_link += 1;
         let link = LinkId(self.last_link);
         let url = match &negotiated {
@@ -523,10 +524,9 @@ impl<P: OpaquePayload> Client<P> {
                 .unwrap_or_default(),
         };
         // Only a WebSocket can be replaced by another.
-        let negotiated = negotiated.map(|negotiated| Negotiated {
-            stateful_reconnect: negotiated.stateful_reconnect && transport == Transport::WebSockets,
-            ..negotiated
-        });
+        if let Some(negotiated) = &mut negotiated {
+            negotiated.stateful_reconnect &= transport == Transport::WebSockets;
+        }
         let token = attempt.token.clone();
         self.out.push_back(Output::Open(link, LinkRequest { transport, url, token, resumes: false }));
         self.timers.stop_connection();
@@ -586,8 +586,9 @@ impl<P: OpaquePayload> Client<P> {
         self.phase = Phase::Connected { link };
         self.heard();
         self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
-        let messages = self.stateful.as_mut().map(Stateful::resume).unwrap_or_default();
-        self.out.extend(messages.into_iter().map(|message| Output::Transmit(link, message)));
+        if let Some(stateful) = &mut self.stateful {
+            stateful.resume(|message| self.out.push_back(Output::Transmit(link, message)));
+        }
         self.metrics.resumes += 1;
         self.event(Event::Resumed);
     }
@@ -636,7 +637,7 @@ impl<P: OpaquePayload> Client<P> {
             Ok(HandshakeResponse { error: Some(text) }) => {
                 // What servers say to a client that was too slow: the next time it may be faster.
                 let fault = if text == TOO_SLOW { Fault::Passing } else { Fault::Final };
-                let text = format!("Server returned handshake error: {text}");
+                let text = joined(&["Server returned handshake error: ", &text]);
                 self.attempt_failed(Error::new(ErrorKind::Refused, text), fault, None);
             }
             Err(error) => {
@@ -667,9 +668,9 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     pub(super) fn server_closed(&mut self, close: Close) {
-        let error = close
-            .error
-            .map(|text| Error::new(ErrorKind::Refused, format!("Server returned an error on close: {text}")));
+        let error = close.error.map(|text| {
+            Error::new(ErrorKind::Refused, joined(&["Server returned an error on close: ", &text]))
+        });
         match (close.allow_reconnect, error) {
             (true, None) => {
                 let cause = Cause::ServerClosed { allow_reconnect: true };

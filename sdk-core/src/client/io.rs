@@ -1,7 +1,7 @@
 //! Everything that crosses the border of the core: what goes in, what comes out, and the ids in both.
 
 use crate::ByteString;
-use alloc::format;
+use crate::text::{decimal, joined};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -307,13 +307,15 @@ impl RequestFailure {
         match self {
             // The official clients' text.
             Self::Status { code, text, .. } => {
-                Error::new(ErrorKind::Refused, format!("{text}: Status code '{code}'"))
+                let parts = [&*text, ": Status code '", &decimal(code.into()), "'"];
+                Error::new(ErrorKind::Refused, joined(&parts))
             }
             // The official clients' text.
             Self::Closed { code, reason } => {
                 let reason = if reason.is_empty() { "no reason given" } else { &reason };
-                let text = format!("WebSocket closed with status code: {code} ({reason}).");
-                Error::new(ErrorKind::Network, text)
+                let parts =
+                    ["WebSocket closed with status code: ", &decimal(code.into()), " (", reason, ")."];
+                Error::new(ErrorKind::Network, joined(&parts))
             }
             Self::Network(detail) => Error::new(ErrorKind::Network, detail),
             Self::Protocol(error) => error.into(),

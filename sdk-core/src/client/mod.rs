@@ -109,7 +109,6 @@ mod url;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -133,6 +132,7 @@ pub use stored::{CallKind, Priority, Restored, Sequence, StoreOp, StoredCall};
 use crate::protocol::{
     Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation, StreamItem,
 };
+use crate::text::{decimal, joined};
 use crate::{Error, ErrorKind, Time};
 use calling::Deadlines;
 use calls::Calls;
@@ -477,20 +477,27 @@ pub enum Misuse {
     SkipNegotiation,
 }
 
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Misuse {
+    /// What to tell people.
+    pub fn text(self) -> String {
         match self {
             // The official client's text.
             Self::NotDisconnected(_) => {
-                f.write_str("Cannot start a HubConnection that is not in the 'Disconnected' state.")
+                "Cannot start a HubConnection that is not in the 'Disconnected' state.".into()
             }
-            Self::CallInUse(call) => write!(f, "The call id {} is in use.", call.0),
-            Self::UploadInUse(upload) => write!(f, "The upload id {} is in use.", upload.0),
-            Self::RestoredLate => f.write_str("What the store held must come before everything else."),
+            Self::CallInUse(call) => joined(&["The call id ", &decimal(call.0), " is in use."]),
+            Self::UploadInUse(upload) => joined(&["The upload id ", &decimal(upload.0), " is in use."]),
+            Self::RestoredLate => "What the store held must come before everything else.".into(),
             Self::SkipNegotiation => {
-                f.write_str("Negotiation can only be skipped when using the WebSocket transport directly.")
+                "Negotiation can only be skipped when using the WebSocket transport directly.".into()
             }
         }
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 
@@ -498,6 +505,6 @@ impl core::error::Error for Misuse {}
 
 impl From<Misuse> for Error {
     fn from(misuse: Misuse) -> Self {
-        Self::new(ErrorKind::Misuse, misuse.to_string())
+        Self::new(ErrorKind::Misuse, misuse.text())
     }
 }

@@ -6,15 +6,14 @@ mod config;
 mod objects;
 mod streams;
 
-use alloc::borrow::ToOwned;
-use alloc::format;
+use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use crate::ByteString;
+use crate::text::{decimal, joined};
 
 pub use config::{AckMode, DeliveryConfig};
 
@@ -163,8 +162,11 @@ impl<P: OpaquePayload> Client<P> {
         if positions.is_empty() {
             return;
         }
-        let texts: Vec<ByteString> = positions.iter().map(|position| position.to_string().into()).collect();
-        let streams = positions.into_iter().map(|position| position.stream).collect();
+        let (mut texts, mut streams) = (Vec::<ByteString>::new(), Vec::new());
+        for position in positions {
+            texts.push(position.to_text().into());
+            streams.push(position.stream);
+        }
         self.metrics.recoveries += 1;
         let arguments = P::from_arguments(self.config.encoding, &[Argument::Texts(&texts)]);
         self.ask_server(Question::Streams(streams), RECOVER, arguments);
@@ -214,7 +216,7 @@ impl<P: OpaquePayload> Client<P> {
         if self.inbox.objects.answered(&id) {
             let (target, key) = id;
             let text = "Changes were lost, and the server did not send the whole object.";
-            self.report_gap(GapSource::Object { target, key }, text);
+            self.report_gap(GapSource::Object { target, key }, text.into());
         }
     }
 
@@ -232,21 +234,22 @@ impl<P: OpaquePayload> Client<P> {
 
     fn report_lost(&mut self, stream: ByteString) {
         let text = "Messages were lost that the server does not have any more.";
-        self.report_gap(GapSource::Stream(stream), text);
+        self.report_gap(GapSource::Stream(stream), text.into());
     }
 
     fn report_forgotten(&mut self, stream: Option<ByteString>) {
         if let Some(stream) = stream {
             let limit = self.config.delivery.max_streams;
+            let limit = decimal(limit as u64);
             let text =
-                format!("The client follows more than {limit} streams; messages may get lost unnoticed.");
-            self.report_gap(GapSource::Stream(stream), &text);
+                ["The client follows more than ", &limit, " streams; messages may get lost unnoticed."];
+            self.report_gap(GapSource::Stream(stream), joined(&text).into());
         }
     }
 
-    fn report_gap(&mut self, source: GapSource, text: &str) {
+    fn report_gap(&mut self, source: GapSource, text: Cow<'static, str>) {
         self.metrics.gaps += 1;
-        self.event(Event::Gap { source, error: Error::new(ErrorKind::Gap, text.to_owned()) });
+        self.event(Event::Gap { source, error: Error::new(ErrorKind::Gap, text) });
     }
 
     /// One message, out of its batch.

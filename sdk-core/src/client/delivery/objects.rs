@@ -1,10 +1,10 @@
 //! Objects that come as changes: what each is now, and the changes that wait until it came as a whole.
 
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::vec::Vec;
 
 use crate::ByteString;
+use crate::text::joined;
 
 use super::super::recent::Recent;
 use super::config::DeliveryConfig;
@@ -15,7 +15,7 @@ pub(super) type ObjectId = (ByteString, ByteString);
 
 /// As one name. A name of a method has no such character.
 fn name((target, key): &ObjectId) -> ByteString {
-    format!("{target}\0{key}").into()
+    joined(&[target, "\0", key]).into()
 }
 
 /// What a change came to.
@@ -52,8 +52,20 @@ impl<P> Default for Object<P> {
 
 impl<P: OpaquePayload> Object<P> {
     fn bytes(&self) -> usize {
-        let held: usize = self.held.iter().map(|(_, _, change)| change.byte_len()).sum();
-        held + self.state.as_ref().map_or(0, OpaquePayload::byte_len)
+        let mut bytes = self.state.as_ref().map_or(0, OpaquePayload::byte_len);
+        for (_, _, change) in &self.held {
+            bytes += change.byte_len();
+        }
+        bytes
+    }
+
+    /// Drops what waits. Returns how many bytes that was.
+    fn drop_held(&mut self) -> usize {
+        let mut bytes = 0;
+        for (_, _, change) in core::mem::take(&mut self.held) {
+            bytes += change.byte_len();
+        }
+        bytes
     }
 
     /// Merges what waits, as far as it fits.
@@ -139,7 +151,7 @@ impl<P: OpaquePayload> Objects<P> {
             }
         }
         if object.held.len() > config.max_held_deltas {
-            object.held.clear();
+            object.drop_held();
         }
         merged.ask &= !object.asked;
         self.put(&id, object, config);
@@ -181,8 +193,7 @@ impl<P: OpaquePayload> Objects<P> {
         if object.sequence.is_some() {
             return false;
         }
-        let held: usize = object.held.drain(..).map(|(_, _, change)| change.byte_len()).sum();
-        self.bytes -= held;
+        self.bytes -= object.drop_held();
         !core::mem::replace(&mut object.lost, true)
     }
 
@@ -193,7 +204,7 @@ impl<P: OpaquePayload> Objects<P> {
             object.asked = false;
             object.sequence = None;
             object.lost = false;
-            self.bytes -= object.held.drain(..).map(|(_, _, change)| change.byte_len()).sum::<usize>();
+            self.bytes -= object.drop_held();
         }
     }
 }

@@ -127,8 +127,12 @@ extern "C" {
 }
 
 /// Makes an array of texts.
-pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Array {
-    texts.into_iter().map(JsValue::from_str).collect()
+pub(super) fn texts(texts: &[&str]) -> Array {
+    let array = Array::new();
+    for text in texts {
+        array.push(&JsValue::from_str(text));
+    }
+    array
 }
 
 /// What an exception says.

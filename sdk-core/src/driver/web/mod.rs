@@ -19,7 +19,7 @@ use wasm_bindgen::prelude::JsValue;
 
 pub use host::Host;
 use link::{Link, Request, Want};
-pub use payload::Handle;
+pub use payload::{Handle, strings};
 pub use settings::{call_options, config};
 
 use crate::client::{
@@ -322,8 +322,13 @@ impl Driver {
     /// # Errors
     /// When something came before.
     pub fn restored(&mut self, now: Time, next: u64, client_id: String, calls: &Array) -> Result<(), Misuse> {
-        let calls = calls.iter().filter_map(|call| settings::stored_call(&call.into())).collect();
-        self.input(now, Input::Restored { next: crate::client::Sequence(next), client_id, calls })
+        let mut stored = Vec::new();
+        for index in 0..calls.length() {
+            if let Some(call) = settings::stored_call(&calls.get(index)) {
+                stored.push(call);
+            }
+        }
+        self.input(now, Input::Restored { next: crate::client::Sequence(next), client_id, calls: stored })
     }
 
     /// A batch was written, or not.

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::JsValue;
 
 use super::host::texts;
 use super::link::{Link, Request, Want};
-use super::payload::Handle;
+use super::payload::{Handle, list};
 use super::{Driver, Purpose};
 use crate::client::{
     Cause, ConnectionState, Event, GapSource, Grade, HttpRequest, Input, LinkId, LinkRequest, Output,
@@ -40,22 +40,20 @@ const fn grade(grade: Grade) -> &'static str {
     }
 }
 
-const fn state(state: ConnectionState) -> &'static str {
-    match state {
-        ConnectionState::Disconnected => "Disconnected",
-        ConnectionState::Connecting => "Connecting",
-        ConnectionState::Connected => "Connected",
-        ConnectionState::Reconnecting => "Reconnecting",
-        ConnectionState::Disconnecting => "Disconnecting",
-    }
-}
-
 fn error_texts(error: &Error) -> [&str; 2] {
     [error.kind().name(), error.detail()]
 }
 
 fn flat(headers: &Headers) -> Option<Array> {
-    (!headers.is_empty()).then(|| texts(headers.iter().flat_map(|(name, value)| [&**name, &**value])))
+    if headers.is_empty() {
+        return None;
+    }
+    let array = Array::new();
+    for (name, value) in headers {
+        array.push(&JsValue::from_str(name));
+        array.push(&JsValue::from_str(value));
+    }
+    Some(array)
 }
 
 impl Driver {
@@ -95,8 +93,11 @@ impl Driver {
                 // Browsers cannot ping; `Config::can_probe` is off.
                 Output::Probe(..) => {}
                 Output::Store(batch, changes) => {
-                    let changes: Array = changes.into_iter().map(super::settings::change).collect();
-                    self.host.store(number(batch.get()), &changes);
+                    let array = Array::new();
+                    for op in changes {
+                        array.push(&super::settings::change(op));
+                    }
+                    self.host.store(number(batch.get()), &array);
                 }
             }
         }
@@ -187,33 +188,36 @@ impl Driver {
             Event::Resumed => plain("resumed", 0),
             Event::RetryScheduled { previous_retry_count, delay, reason } => {
                 let (count, delay) = (f64::from(previous_retry_count), millis(delay));
-                host.event("retryScheduled", count, delay, 0.0, texts(error_texts(&reason)));
+                host.event("retryScheduled", count, delay, 0.0, texts(&error_texts(&reason)));
             }
             Event::OutboxChanged(progress) => {
                 let (depth, bytes) = (number(progress.depth as u64), number(progress.bytes as u64));
                 host.event("outboxChanged", depth, bytes, optional(progress.oldest_age), Array::new());
             }
             Event::StoreFailed(error) => {
-                host.event("storeFailed", 0.0, 0.0, 0.0, texts(error_texts(&error)));
+                host.event("storeFailed", 0.0, 0.0, 0.0, texts(&error_texts(&error)));
             }
             Event::RejoinFailed { target, error } => {
                 let [kind, text] = error_texts(&error);
-                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts([kind, text, &target]));
+                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts(&[kind, text, &target]));
             }
             Event::Gap { source, error } => {
                 let [kind, text] = error_texts(&error);
                 let texts = match &source {
-                    GapSource::Stream(stream) => texts([kind, text, stream]),
-                    GapSource::Object { target, key } => texts([kind, text, target, key]),
+                    GapSource::Stream(stream) => texts(&[kind, text, stream]),
+                    GapSource::Object { target, key } => texts(&[kind, text, target, key]),
                 };
                 host.event("gap", 0.0, 0.0, 0.0, texts);
             }
             Event::QualityChanged(quality) => {
                 let (rtt, jitter) = (optional(quality.rtt), millis(quality.jitter));
-                host.event("qualityChanged", rtt, jitter, 0.0, texts([grade(quality.grade)]));
+                host.event("qualityChanged", rtt, jitter, 0.0, texts(&[grade(quality.grade)]));
             }
             Event::TokenRefreshed(result) => {
-                let texts = result.as_ref().err().map_or_else(Array::new, |error| texts(error_texts(error)));
+                let texts = match &result {
+                    Ok(()) => Array::new(),
+                    Err(error) => texts(&error_texts(error)),
+                };
                 host.event("tokenRefreshed", 0.0, 0.0, 0.0, texts);
             }
         }
@@ -239,7 +243,7 @@ impl Driver {
             }
         };
         let [kind, text] = error.as_ref().map_or([None; 2], |error| error_texts(error).map(Some));
-        self.host.state(state(new), cause, allow, ids.0.as_deref(), ids.1.as_deref(), kind, text);
+        self.host.state(new.name(), cause, allow, ids.0.as_deref(), ids.1.as_deref(), kind, text);
     }
 
     /// How it stands, in the order in which `metrics.ts` reads it; times that are not known are -1.
@@ -268,8 +272,15 @@ impl Driver {
             optional(metrics.quality.rtt),
             millis(metrics.quality.jitter),
         ];
-        let numbers = counts.into_iter().map(number).chain(times).map(JsValue::from_f64);
-        numbers.chain([grade(metrics.quality.grade).into()]).collect()
+        let array = Array::new();
+        for count in counts {
+            array.push(&number(count).into());
+        }
+        for time in times {
+            array.push(&time.into());
+        }
+        array.push(&grade(metrics.quality.grade).into());
+        array
     }
 }
 
@@ -301,6 +312,6 @@ fn encode_call(
     id: Option<&str>,
     call: &crate::protocol::Call<Handle>,
 ) -> JsValue {
-    let streams = (!call.stream_ids.is_empty()).then(|| texts(call.stream_ids.iter().map(|id| &**id)));
+    let streams = (!call.stream_ids.is_empty()).then(|| list(&call.stream_ids));
     host.encode_call(kind, id, &call.target, call.arguments.slot(), streams, flat(&call.headers))
 }
