@@ -58,11 +58,6 @@ impl Handle {
         self.slot
     }
 
-    /// About how many bytes it takes.
-    pub const fn len(&self) -> u32 {
-        self.len
-    }
-
     /// The slot, which JavaScript frees from now on.
     pub fn into_slot(self) -> u32 {
         let slot = self.slot;
