@@ -25,7 +25,7 @@ pub(crate) fn joined(parts: &[&str]) -> String {
 #[inline(never)]
 pub(crate) fn cut(text: &str, ascii: u8) -> Option<(&str, &str)> {
     let at = text.bytes().position(|byte| byte == ascii)?;
-    Some((&text[..at], &text[at + 1..]))
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The number, if it is written as [`decimal`] does: neither `+1` nor `01`.
@@ -34,7 +34,9 @@ pub(crate) fn number(text: &str) -> Option<u64> {
     let mut number = 0_u64;
     for byte in text.bytes() {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        number = number.checked_mul(10)?.checked_add(digit.into())?;
+        // Not `checked_mul`, which multiplies in 128 bits.
+        number = if number > u64::MAX / 10 { return None } else { number * 10 };
+        number = number.checked_add(digit.into())?;
     }
     let is_canonical = text == "0" || !(text.is_empty() || text.starts_with('0'));
     is_canonical.then_some(number)
@@ -47,14 +49,20 @@ pub(crate) fn decimal(mut number: u64) -> String {
     let mut first = digits.len();
     loop {
         first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
+        digits[first] = (number % 10) as usize;
         number /= 10;
         if number == 0 {
             break;
         }
     }
-    digits[first..].iter().map(|digit| char::from(*digit)).collect()
+    let mut text = String::new();
+    for digit in &digits[first..] {
+        text.push_str(DIGITS[*digit]);
+    }
+    text
 }
+
+const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 #[cfg(not(feature = "codec"))]
 mod shared {

@@ -474,7 +474,7 @@ impl<P: OpaquePayload> Client<P> {
             self.event(Event::StoreFailed(error));
         }
         if report.try_again {
-            self.timers.set(Timer::Store, self.now + STORE_AGAIN);
+            self.set_timer(Timer::Store, STORE_AGAIN);
         }
     }
 }

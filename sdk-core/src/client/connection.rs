@@ -45,10 +45,10 @@ const NO_HUB: &str = " Either this is not a SignalR endpoint or there is a proxy
 /// The text of official servers whose patience for the handshake has ended.
 const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
-/// the second connection in a row that was lost sooner than [`lasting`](super::Config::lasting), half of the delay that doubles from one second is certain.
-const PAUSE: Duration = Duration::from_secs(1);
+/// the second connection in a row that was lost sooner than [`lasting`](super::Config::lasting), half of the delay that doubles from one second is certain. In milliseconds, as the next.
+const PAUSE: u64 = 1_000;
 /// The longest pause, and the shortest one while the platform says that it is in vain.
-const LONG_PAUSE: Duration = Duration::from_secs(30);
+const LONG_PAUSE: u64 = 30_000;
 /// A server that asks for more than this has most likely taken one unit for another.
 const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
 /// How long a server remembers calls that does not say.
@@ -304,7 +304,7 @@ impl<P: OpaquePayload> Client<P> {
         match (decision, self.retry_context()) {
             (Decision::After(delay), Some(context)) => {
                 let delay = self.bounded(delay, hinted);
-                self.timers.set(Timer::Retry, self.now + delay);
+                self.set_timer(Timer::Retry, delay);
                 self.phase = Phase::Waiting { asked: None, hinted };
                 self.event(Event::RetryScheduled {
                     previous_retry_count: context.previous_retry_count,
@@ -314,7 +314,7 @@ impl<P: OpaquePayload> Client<P> {
             }
             (Decision::Ask, Some(context)) => {
                 let request = self.next_request();
-                self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+                self.set_timer(Timer::Request, self.config.request_timeout);
                 self.phase = Phase::Waiting { asked: Some(request), hinted };
                 self.out.push_back(Output::Retry(request, context));
             }
@@ -329,11 +329,11 @@ impl<P: OpaquePayload> Client<P> {
         let delay = if hinted { delay.min(LONGEST_HINT) } else { delay };
         let mut shortest = Duration::ZERO;
         if let Some(doublings) = self.short_lived.checked_sub(2) {
-            let pause = PAUSE.saturating_mul(1 << doublings.min(5)).min(LONG_PAUSE);
-            shortest = pause / 2 + self.random.up_to(pause / 2);
+            let half = (PAUSE << doublings.min(5)).min(LONG_PAUSE) / 2;
+            shortest = Duration::from_millis(half + self.random.up_to_millis(half));
         }
         if self.hints.discourage() && !hinted {
-            shortest = LONG_PAUSE;
+            shortest = Duration::from_millis(LONG_PAUSE);
         }
         delay.max(shortest)
     }
@@ -362,7 +362,7 @@ impl<P: OpaquePayload> Client<P> {
                 self.out.push_back(Output::Transmit(link, HubMessage::Close(Close::default())));
                 self.out.push_back(Output::Shut(link));
                 self.end_connection();
-                self.timers.set(Timer::Close, self.now + self.config.close_timeout);
+                self.set_timer(Timer::Close, self.config.close_timeout);
                 self.phase = Phase::Closing { link };
                 self.joins.clear();
                 self.lose_calls(None, false);
@@ -530,7 +530,7 @@ impl<P: OpaquePayload> Client<P> {
         let token = attempt.token.clone();
         self.out.push_back(Output::Open(link, LinkRequest { transport, url, token, resumes: false }));
         self.timers.stop_connection();
-        self.timers.set(Timer::Open, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Open, self.config.request_timeout);
         self.phase = Phase::Opening { link, transport, negotiated, attempt };
     }
 
@@ -543,7 +543,7 @@ impl<P: OpaquePayload> Client<P> {
                 let request = HandshakeRequest { encoding: self.config.encoding, version };
                 self.out.push_back(Output::Handshake(opened, request));
                 self.timers.stop_connection();
-                self.timers.set(Timer::Handshake, self.now + self.config.handshake_timeout);
+                self.set_timer(Timer::Handshake, self.config.handshake_timeout);
                 self.phase = Phase::Handshaking { link: opened, negotiated };
             }
             Phase::Resuming { step: ResumeStep::Opening(link), .. } if *link == opened => {
@@ -577,7 +577,7 @@ impl<P: OpaquePayload> Client<P> {
         let request = LinkRequest { transport: Transport::WebSockets, url, token, resumes: true };
         self.out.push_back(Output::Open(link, request));
         self.timers.stop_connection();
-        self.timers.set(Timer::Open, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Open, self.config.request_timeout);
         self.phase = Phase::Resuming { step: ResumeStep::Opening(link), lost };
     }
 
@@ -585,7 +585,7 @@ impl<P: OpaquePayload> Client<P> {
         self.timers.stop_connection();
         self.phase = Phase::Connected { link };
         self.heard();
-        self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
+        self.set_timer(Timer::KeepAlive, self.config.keep_alive_interval);
         if let Some(stateful) = &mut self.stateful {
             stateful.resume(|message| self.out.push_back(Output::Transmit(link, message)));
         }
@@ -786,7 +786,9 @@ impl<P: OpaquePayload> Client<P> {
                     return self.lost(lost, None);
                 }
                 // A policy that says nothing must not be the end of trying.
-                Phase::Waiting { .. } => return self.follow(Decision::After(LONG_PAUSE), false),
+                Phase::Waiting { .. } => {
+                    return self.follow(Decision::After(Duration::from_millis(LONG_PAUSE)), false);
+                }
                 Phase::Token { .. } => "The access token factory did not answer in time.",
                 _ => "The server did not answer the negotiation in time.",
             },
@@ -851,7 +853,7 @@ impl<P: OpaquePayload> Client<P> {
 
     fn take_request(&mut self) -> RequestId {
         self.timers.stop_connection();
-        self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Request, self.config.request_timeout);
         self.next_request()
     }
 

@@ -307,7 +307,7 @@ impl RequestFailure {
         match self {
             // The official clients' text.
             Self::Status { code, text, .. } => {
-                let parts = [&*text, ": Status code '", &decimal(code.into()), "'"];
+                let parts = [&text, ": Status code '", &decimal(code.into()), "'"];
                 Error::new(ErrorKind::Refused, joined(&parts))
             }
             // The official clients' text.

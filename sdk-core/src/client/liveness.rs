@@ -54,7 +54,7 @@ impl<P: OpaquePayload> Client<P> {
     /// The connection may be dead without anybody having said so: asks, with little patience.
     fn doubt(&mut self) {
         if self.phase.connected().is_some() && self.ask() {
-            self.timers.set(Timer::Liveness, self.now + LIVENESS_TIMEOUT);
+            self.set_timer(Timer::Liveness, LIVENESS_TIMEOUT);
         }
     }
 
@@ -102,7 +102,7 @@ impl<P: OpaquePayload> Client<P> {
         self.timers.stop(Timer::Liveness);
         // What is not read cannot be late.
         if !self.established.inherent_keep_alive && !self.paused {
-            self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
+            self.set_timer(Timer::ServerTimeout, self.config.server_timeout);
         }
     }
 }

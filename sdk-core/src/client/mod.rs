@@ -401,7 +401,7 @@ impl<P: OpaquePayload> Client<P> {
         if matches!(verdict, Verdict::HandleAndAcknowledge | Verdict::DropAndAcknowledge)
             && !self.timers.is_set(Timer::Acknowledge)
         {
-            self.timers.set(Timer::Acknowledge, self.now + ACKNOWLEDGE_AFTER);
+            self.set_timer(Timer::Acknowledge, ACKNOWLEDGE_AFTER);
         }
         match verdict {
             Verdict::Handle | Verdict::HandleAndAcknowledge => self.handle_message(message),
@@ -463,12 +463,18 @@ impl<P: OpaquePayload> Client<P> {
         // While a lost link is being replaced what counts waits in the buffer, and the rest is not worth sending later.
         if let Some(link) = self.phase.connected() {
             if !self.established.inherent_keep_alive {
-                self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
+                self.set_timer(Timer::KeepAlive, self.config.keep_alive_interval);
             }
             self.metrics.messages_sent += 1;
             self.out.push_back(Output::Transmit(link, message));
             self.probe_if_due();
         }
+    }
+
+    /// Sets a timer, from now on. Never inlined: it has many callers.
+    #[inline(never)]
+    fn set_timer(&mut self, timer: Timer, after: Duration) {
+        self.timers.set(timer, self.now + after);
     }
 
     fn event(&mut self, event: Event<P>) {

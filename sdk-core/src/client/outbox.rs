@@ -22,6 +22,7 @@ use crate::text::{decimal, joined};
 use super::io::{BatchId, CallId, UploadId};
 use super::stored::{CallKind, Priority, Sequence, StoreOp, StoredCall};
 use super::table::{Names, Numbers, Table};
+use super::timers::earlier;
 use crate::protocol::OpaquePayload;
 use crate::{Error, ErrorKind, Time};
 
@@ -135,7 +136,7 @@ impl<P: OpaquePayload> Entry<P> {
 
     /// When something has to be done about the call while it is queued.
     pub(super) fn earliest_deadline(&self) -> Option<Time> {
-        self.expires_at.into_iter().chain(self.deadline).min()
+        earlier(self.expires_at, self.deadline)
     }
 }
 
@@ -261,7 +262,7 @@ impl<P: OpaquePayload> Outbox<P> {
     /// Whether one of the calls that wait has that upload.
     pub(super) fn contains_upload(&self, upload: UploadId) -> bool {
         // Few calls have uploads, and few of those wait.
-        self.queue.values().any(|slot| slot.entry.uploads.contains(&upload))
+        self.queue.any(|slot| slot.entry.uploads.contains(&upload))
     }
 
     pub(super) fn progress(&self, now: Time) -> OutboxProgress {

@@ -471,9 +471,9 @@ impl<K: Key, V> Table<K, V> {
         keys
     }
 
-    /// The values, in no order.
-    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.slots.iter().flatten()
+    /// Whether there is such a value.
+    pub(super) fn any(&self, is_wanted: impl Fn(&V) -> bool) -> bool {
+        self.slots.iter().any(|slot| slot.as_ref().is_some_and(&is_wanted))
     }
 }
 
@@ -521,13 +521,24 @@ impl<V> Names<V> {
         take(&mut self.slots, slot, self.index.len())
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.slots.iter_mut().flatten()
+    /// Changes all values, in no order.
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut V)) {
+        for value in self.slots.iter_mut().flatten() {
+            change(value);
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ByteString, &V)> {
-        let slots = self.index.order.0.iter().flatten().map(|slot| *slot as usize);
-        slots.filter_map(|slot| Some((&self.index.keys[slot], self.slots[slot].as_ref()?)))
+        let mut at = (0, 0);
+        core::iter::from_fn(move || {
+            let order = &self.index.order;
+            let slot = order.get(at).or_else(|| {
+                at = (at.0 + 1, 0);
+                order.get(at)
+            })? as usize;
+            at.1 += 1;
+            Some((&self.index.keys[slot], self.slots[slot].as_ref()?))
+        })
     }
 }
 

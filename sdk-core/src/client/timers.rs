@@ -86,11 +86,7 @@ impl Timers {
 
     /// Takes a timer that is due.
     pub(super) fn take_due(&mut self, now: Time) -> Option<Timer> {
-        let timer = KINDS
-            .into_iter()
-            .find(|timer| self.0[*timer as usize].is_some_and(|deadline| deadline <= now))?;
-        self.stop(timer);
-        Some(timer)
+        KINDS.into_iter().find(|timer| self.take_if_due(*timer, now))
     }
 
     /// Takes that timer if it is due.
@@ -100,6 +96,18 @@ impl Timers {
 
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<Time> {
-        self.0.iter().flatten().copied().min()
+        let mut first = None;
+        for deadline in self.0 {
+            first = earlier(first, deadline);
+        }
+        first
+    }
+}
+
+/// The earlier one of two deadlines.
+pub(super) fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

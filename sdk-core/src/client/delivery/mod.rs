@@ -212,7 +212,7 @@ impl<P: OpaquePayload> Client<P> {
                 }
                 match stalled {
                     true if self.inbox.questions == 0 => {
-                        self.timers.set(Timer::Question, self.now + STALL);
+                        self.set_timer(Timer::Question, STALL);
                     }
                     true => {}
                     false => self.ask_streams(),
@@ -386,7 +386,7 @@ impl<P: OpaquePayload> Client<P> {
         if waiting >= MAX_LIST || self.config.delivery.ack_delay.is_zero() || self.hints.is_background() {
             self.send_acks();
         } else if !self.timers.is_set(Timer::Confirm) {
-            self.timers.set(Timer::Confirm, self.now + self.config.delivery.ack_delay);
+            self.set_timer(Timer::Confirm, self.config.delivery.ack_delay);
         }
     }
 
@@ -448,5 +448,5 @@ fn without_suffix(target: &ByteString, suffix: &str) -> Option<ByteString> {
 
 /// As much of a text as fits.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_REASON)]
+    text.get(..text.floor_char_boundary(MAX_REASON)).unwrap_or_default()
 }

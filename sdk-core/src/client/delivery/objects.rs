@@ -1,6 +1,5 @@
 //! Objects that come as changes: what each is now, and the changes that wait until it came as a whole.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::ByteString;
@@ -38,7 +37,7 @@ struct Object<P> {
     state: Option<P>,
     /// `None` while the object is needed as a whole.
     sequence: Option<u64>,
-    held: VecDeque<(u64, u64, P)>,
+    held: Vec<(u64, u64, P)>,
     asked: bool,
     /// A gap was reported since it was whole.
     lost: bool,
@@ -46,7 +45,7 @@ struct Object<P> {
 
 impl<P> Default for Object<P> {
     fn default() -> Self {
-        Self { state: None, sequence: None, held: VecDeque::new(), asked: false, lost: false }
+        Self { state: None, sequence: None, held: Vec::new(), asked: false, lost: false }
     }
 }
 
@@ -70,14 +69,12 @@ impl<P: OpaquePayload> Object<P> {
 
     /// Merges what waits, as far as it fits.
     fn merge_held(&mut self, states: &mut Vec<P>) {
-        while let Some((base, sequence, change)) = self.held.pop_front() {
-            match self.sequence {
-                Some(now) if sequence <= now => {}
-                Some(now) if base == now => self.merge(sequence, &change, states),
-                _ => {
-                    self.held.push_front((base, sequence, change));
-                    return;
-                }
+        while let (Some((base, sequence, _)), Some(now)) = (self.held.first(), self.sequence)
+            && (*sequence <= now || *base == now)
+        {
+            let (_, sequence, change) = self.held.remove(0);
+            if sequence > now {
+                self.merge(sequence, &change, states);
             }
         }
     }
@@ -141,7 +138,7 @@ impl<P: OpaquePayload> Objects<P> {
                 Some(now) if base == now => object.merge(sequence, change, &mut merged.states),
                 _ => {
                     object.sequence = None;
-                    object.held.push_back((base, sequence, change.clone()));
+                    object.held.push((base, sequence, change.clone()));
                     merged.ask = true;
                 }
             },
@@ -200,11 +197,11 @@ impl<P: OpaquePayload> Objects<P> {
     /// The connection is gone, and every answer with it. The server of the next one may count from the beginning again, so
     /// that each object has to come as a whole.
     pub(super) fn disconnected(&mut self) {
-        for object in self.objects.values_mut() {
+        self.objects.change_all(|object| {
             object.asked = false;
             object.sequence = None;
             object.lost = false;
             self.bytes -= object.drop_held();
-        }
+        });
     }
 }

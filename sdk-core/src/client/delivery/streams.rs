@@ -191,9 +191,7 @@ impl Streams {
     pub(super) fn disconnected(&mut self) {
         self.asking = false;
         self.stalls = 0;
-        for place in self.places.values_mut() {
-            place.status = Status::Unknown;
-        }
+        self.places.change_all(|place| place.status = Status::Unknown);
     }
 
     /// Where the client stands.

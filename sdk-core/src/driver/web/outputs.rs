@@ -60,27 +60,29 @@ impl Driver {
     /// Does what the client says, until it says to wait.
     pub(super) fn drain(&mut self) {
         loop {
-            match self.client.poll() {
-                Output::Wait(deadline) => return self.wait(deadline),
+            // Looked at where it is, and dropped at the end: to take each kind apart would be code for each.
+            let mut output = self.client.poll();
+            match &mut output {
+                Output::Wait(deadline) => return self.wait(*deadline),
                 Output::Event(event) => self.tell(event),
-                Output::Transmit(id, message) => self.transmit(id, message),
+                Output::Transmit(id, message) => self.transmit(*id, message),
                 Output::Handshake(id, request) => {
-                    if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
+                    if let Some(link) = self.link.as_mut().filter(|link| link.id == *id) {
                         let (number, want) = (link.number, link.send(&self.host, request.to_text().into()));
                         self.satisfy(number, want);
                     }
                 }
                 Output::Token(request) => self.host.token(number(request.get())),
                 Output::Negotiate(request, http) => {
-                    self.request_at(Purpose::Negotiate(request), Request::Negotiate, &http);
+                    self.request_at(Purpose::Negotiate(*request), Request::Negotiate, http);
                 }
                 Output::Refresh(request, http) => {
-                    self.request_at(Purpose::Refresh(request), Request::Refresh, &http)
+                    self.request_at(Purpose::Refresh(*request), Request::Refresh, http);
                 }
-                Output::Open(id, request) => self.open(id, &request),
-                Output::Shut(id) => self.shut(id),
+                Output::Open(id, request) => self.open(*id, request),
+                Output::Shut(id) => self.shut(*id),
                 Output::Abandon(id) => {
-                    if let Some(link) = self.link.take_if(|link| link.id == id) {
+                    if let Some(link) = self.link.take_if(|link| link.id == *id) {
                         link.abandon(&self.host);
                     }
                 }
@@ -144,9 +146,9 @@ impl Driver {
         }
     }
 
-    fn transmit(&mut self, id: LinkId, message: HubMessage<Handle>) {
+    fn transmit(&mut self, id: LinkId, message: &HubMessage<Handle>) {
         let Some(link) = self.link.as_mut().filter(|link| link.id == id) else { return };
-        let frame = encode(&self.host, &message);
+        let frame = encode(&self.host, message);
         let (number, want) = (link.number, link.send(&self.host, frame));
         if want != Want::Nothing {
             self.satisfy(number, want);
@@ -154,49 +156,49 @@ impl Driver {
     }
 
     /// Tells JavaScript, which tells the application when this is over.
-    fn tell(&mut self, event: Event<Handle>) {
+    fn tell(&mut self, event: &mut Event<Handle>) {
         let host = &self.host;
         let plain = |name: &str, a: u64| host.event(name, number(a), 0.0, 0.0, Array::new());
         match event {
             Event::Invocation { target, arguments, reply, delivery } => {
                 let reply = reply.map_or(-1.0, |reply| number(reply.get()));
                 let delivery = delivery.map_or(-1.0, |delivery| number(delivery.get()));
-                host.invocation(&target, arguments.into_slot(), reply, delivery);
+                host.invocation(target, arguments.take(), reply, delivery);
             }
             Event::Completed { call, result } => match result {
                 Ok(value) => {
-                    host.completed(number(call.0), value.map_or(0, Handle::into_slot), None, None);
+                    host.completed(number(call.0), value.as_mut().map_or(0, Handle::take), None, None);
                 }
                 Err(error) => {
-                    let [kind, text] = error_texts(&error);
+                    let [kind, text] = error_texts(error);
                     host.completed(number(call.0), 0, Some(kind), Some(text));
                 }
             },
-            Event::Item { call, item } => host.item(number(call.0), item.into_slot()),
-            Event::StateChanged { state: new, cause } => self.tell_state(new, cause),
+            Event::Item { call, item } => host.item(number(call.0), item.take()),
+            Event::StateChanged { state: new, cause } => self.tell_state(*new, cause),
             Event::InvocationCancelled(reply) => plain("invocationCancelled", reply.get()),
             Event::Queued(call) => plain("queued", call.0),
             Event::UploadStarted(upload) => plain("uploadStarted", upload.0),
             Event::UploadStopped(upload) => plain("uploadStopped", upload.0),
             Event::Resumed => plain("resumed", 0),
             Event::RetryScheduled { previous_retry_count, delay, reason } => {
-                let (count, delay) = (f64::from(previous_retry_count), millis(delay));
-                host.event("retryScheduled", count, delay, 0.0, texts(&error_texts(&reason)));
+                let (count, delay) = (f64::from(*previous_retry_count), millis(*delay));
+                host.event("retryScheduled", count, delay, 0.0, texts(&error_texts(reason)));
             }
             Event::OutboxChanged(progress) => {
                 let (depth, bytes) = (number(progress.depth as u64), number(progress.bytes as u64));
                 host.event("outboxChanged", depth, bytes, optional(progress.oldest_age), Array::new());
             }
             Event::StoreFailed(error) => {
-                host.event("storeFailed", 0.0, 0.0, 0.0, texts(&error_texts(&error)));
+                host.event("storeFailed", 0.0, 0.0, 0.0, texts(&error_texts(error)));
             }
             Event::RejoinFailed { target, error } => {
-                let [kind, text] = error_texts(&error);
-                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts(&[kind, text, &target]));
+                let [kind, text] = error_texts(error);
+                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts(&[kind, text, target]));
             }
             Event::Gap { source, error } => {
-                let [kind, text] = error_texts(&error);
-                let texts = match &source {
+                let [kind, text] = error_texts(error);
+                let texts = match source {
                     GapSource::Stream(stream) => texts(&[kind, text, stream]),
                     GapSource::Object { target, key } => texts(&[kind, text, target, key]),
                 };
@@ -207,7 +209,7 @@ impl Driver {
                 host.event("qualityChanged", rtt, jitter, 0.0, texts(&[grade(quality.grade)]));
             }
             Event::TokenRefreshed(result) => {
-                let texts = match &result {
+                let texts = match result {
                     Ok(()) => Array::new(),
                     Err(error) => texts(&error_texts(error)),
                 };
@@ -216,16 +218,16 @@ impl Driver {
         }
     }
 
-    fn tell_state(&self, new: ConnectionState, cause: Cause) {
+    fn tell_state(&self, new: ConnectionState, cause: &Cause) {
         let (mut allow, mut ids, mut error) = (false, (None, None), None);
         let cause = match cause {
             Cause::Requested => "requested",
             Cause::Established { connection_id, previous_connection_id } => {
-                ids = (connection_id, previous_connection_id);
+                ids = (connection_id.as_deref(), previous_connection_id.as_deref());
                 "established"
             }
             Cause::ServerClosed { allow_reconnect } => {
-                allow = allow_reconnect;
+                allow = *allow_reconnect;
                 "serverClosed"
             }
             Cause::Failed(reason) => {
@@ -233,8 +235,8 @@ impl Driver {
                 "failed"
             }
         };
-        let [kind, text] = error.as_ref().map_or([None; 2], |error| error_texts(error).map(Some));
-        self.host.state(new.name(), cause, allow, ids.0.as_deref(), ids.1.as_deref(), kind, text);
+        let [kind, text] = error.map_or([None; 2], |error| error_texts(error).map(Some));
+        self.host.state(new.name(), cause, allow, ids.0, ids.1, kind, text);
     }
 
     /// How it stands, in the order in which `metrics.ts` reads it; times that are not known are -1.

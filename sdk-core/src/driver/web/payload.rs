@@ -58,17 +58,17 @@ impl Handle {
         self.slot
     }
 
-    /// The slot, which JavaScript frees from now on.
-    pub fn into_slot(self) -> u32 {
-        let slot = self.slot;
-        core::mem::forget(self);
-        slot
+    /// The slot, which JavaScript frees from now on. Nothing is left here.
+    pub const fn take(&mut self) -> u32 {
+        core::mem::replace(&mut self.slot, 0)
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        release(self.slot);
+        if self.slot != 0 {
+            release(self.slot);
+        }
     }
 }
 

@@ -289,7 +289,7 @@ pub(super) fn stored_call(stored: &JsValue) -> Option<(CallId, Sequence, StoredC
 }
 
 /// A change of a store: an object as [`stored_call`] reads it, whose slot is JavaScript's, or a sequence to forget.
-pub(super) fn change(op: StoreOp<Handle>) -> JsValue {
+pub(super) fn change(op: &mut StoreOp<Handle>) -> JsValue {
     let (sequence, call) = match op {
         StoreOp::Delete(sequence) => return number(sequence.0).into(),
         StoreOp::Put(sequence, call) => (sequence, call),
@@ -307,6 +307,6 @@ pub(super) fn change(op: StoreOp<Handle>) -> JsValue {
     if let Some(time) = call.expires_at {
         set("expiresAt", number(time.as_millis()).into());
     }
-    set("slot", call.arguments.into_slot().into());
+    set("slot", call.arguments.take().into());
     object.into()
 }
