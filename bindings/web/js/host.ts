@@ -9,7 +9,7 @@ import type { BackendConfig, BackendEvents, Cause, Fault, StateName } from "../.
 import { HubError } from "../../js/src/errors.js";
 import type { HttpResponse } from "../../js/src/http.js";
 import type { Connection } from "../build/wasm/hubwire_web.js";
-import { clock } from "./clock.js";
+import { Clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
 import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
@@ -48,7 +48,7 @@ export class Host implements Sink {
   early: EarlyConnection | undefined;
   part: Store | undefined;
   readonly #events: BackendEvents;
-  readonly #now = clock();
+  readonly #clock = new Clock();
   readonly #limit: number;
   /** Whether calls of a method may pass without being looked into. */
   readonly #plain = new Map<string, boolean>();
@@ -82,10 +82,6 @@ export class Host implements Sink {
     this.requests = new Requests(config, codec.encoding_ === 1, this, events);
   }
 
-  get now(): number {
-    return this.#now();
-  }
-
   get broken(): Fault | undefined {
     return this.#broken;
   }
@@ -102,7 +98,7 @@ export class Host implements Sink {
     }
     this.#isBusy = true;
     try {
-      return use(this.core, this.#now());
+      return use(this.core, this.#clock.now());
     } catch (thrown) {
       if (typeof thrown === "string") {
         throw new HubError("Misuse", thrown);
@@ -388,7 +384,7 @@ export class Host implements Sink {
       this.#inputs.push(() => this.received(link, data));
       return;
     }
-    this.#at = this.#now();
+    this.#at = this.#clock.soon();
     this.#reading = link;
     try {
       if (link === this.#established) {

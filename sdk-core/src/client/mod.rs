@@ -314,7 +314,7 @@ impl<P: OpaquePayload> Client<P> {
     /// nothing was done, and it has to be given to [`handle`](Self::handle). For drivers for which building a message
     /// costs more than this.
     pub fn pass(&mut self, now: Time, link: LinkId) -> bool {
-        let is_idle = self.out.is_empty() && self.timers.next().is_none_or(|deadline| deadline > now);
+        let is_idle = self.out.is_empty() && self.timers.are_idle(now.max(self.now));
         if !is_idle || self.phase.connected() != Some(link) || self.stateful.is_some() {
             return false;
         }
