@@ -9,7 +9,7 @@ import type { BackendConfig, BackendEvents, Cause, Fault, StateName } from "../.
 import { HubError } from "../../js/src/errors.js";
 import type { HttpResponse } from "../../js/src/http.js";
 import type { Connection } from "../build/wasm/hubwire_web.js";
-import { clock } from "./clock.js";
+import { Clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
 import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
@@ -29,6 +29,8 @@ const LONGEST = 2 ** 31 - 1;
 const ROOM = 20;
 /** Calls that may wait for room. */
 const MAX_WAITING = 65_536;
+/** Names of methods that are remembered. */
+const MAX_NAMES = 1_000;
 /** Ids of calls that the store held: the application's own never get there. */
 const RESTORED = 2 ** 52;
 
@@ -46,10 +48,10 @@ export class Host implements Sink {
   early: EarlyConnection | undefined;
   part: Store | undefined;
   readonly #events: BackendEvents;
-  readonly #now = clock();
+  readonly #clock = new Clock();
   readonly #limit: number;
-  /** Numbers of method names, and those that got none. */
-  readonly #targets = new Map<string, number>();
+  /** Whether calls of a method may pass without being looked into. */
+  readonly #plain = new Map<string, boolean>();
   /** Calls that have not ended: they end here if the core cannot end them. */
   readonly #calls = new Set<number>();
   /** Made while there was no room; in order. */
@@ -80,10 +82,6 @@ export class Host implements Sink {
     this.requests = new Requests(config, codec.encoding_ === 1, this, events);
   }
 
-  get now(): number {
-    return this.#now();
-  }
-
   get broken(): Fault | undefined {
     return this.#broken;
   }
@@ -100,7 +98,7 @@ export class Host implements Sink {
     }
     this.#isBusy = true;
     try {
-      return use(this.core, this.#now());
+      return use(this.core, this.#clock.now());
     } catch (thrown) {
       if (typeof thrown === "string") {
         throw new HubError("Misuse", thrown);
@@ -386,7 +384,7 @@ export class Host implements Sink {
       this.#inputs.push(() => this.received(link, data));
       return;
     }
-    this.#at = this.#now();
+    this.#at = this.#clock.soon();
     this.#reading = link;
     try {
       if (link === this.#established) {
@@ -453,40 +451,26 @@ export class Host implements Sink {
   }
 
   invoked_(target: string, args: unknown[], size: number): void {
-    if (this.#broken) {
-      return;
-    }
-    const number = this.#targets.get(target) ?? this.#intern(target);
-    const slot = keep(args, size);
-    const before = this.#told.length;
-    let isDirect = false;
-    this.#isBusy = true;
-    if (number < 0) {
-      this.core.receivedCall(this.#at, this.#reading, 1, undefined, target, slot, size, undefined, undefined);
+    // Of most messages the core has to know no more than that they came.
+    if (this.#isIdle && (this.#plain.get(target) ?? this.#isPlain(target)) && this.core.passes(this.#at, this.#reading)) {
+      this.#events.invocation(target, args, undefined, undefined);
     } else {
-      isDirect = this.core.invoked(this.#at, this.#reading, number, slot, size);
-    }
-    this.#isBusy = false;
-    if (isDirect) {
-      take(slot);
-      if (this.#isTelling) {
-        this.#told.splice(before, 0, () => this.#events.invocation(target, args, undefined, undefined));
-      } else {
-        this.#events.invocation(target, args, undefined, undefined);
-      }
-    }
-    if (this.#inputs.length > 0 || this.#told.length > 0 || this.#waiting.length > 0) {
-      this.#leave();
+      this.receivedCall_(1, undefined, target, args, size, undefined, undefined);
     }
   }
 
-  /** The number of a method's name; -1 for one of too many. */
-  #intern(target: string): number {
-    const number = this.core.intern(target);
-    if (number !== undefined) {
-      this.#targets.set(target, number);
+  /** Nothing is to be told or done before what comes now. */
+  get #isIdle(): boolean {
+    return this.#told.length === 0 && this.#inputs.length === 0 && !this.#isTelling && !this.#broken;
+  }
+
+  #isPlain(target: string): boolean {
+    const isPlain = this.core.isPlain(target);
+    // Names come from outside.
+    if (this.#plain.size < MAX_NAMES) {
+      this.#plain.set(target, isPlain);
     }
-    return number ?? -1;
+    return isPlain;
   }
 
   receivedCall_(type: 1 | 4, id: string | undefined, target: string, args: unknown[], size: number, streams: string[] | undefined, headers: FlatHeaders | undefined): void {

@@ -408,17 +408,18 @@ impl Connection {
         self.0.reads(link)
     }
 
-    /// A number for the name of a method; undefined when there are too many.
-    pub fn intern(&mut self, target: String) -> Option<u32> {
-        self.0.intern(target)
+    /// Whether calls of that method may be asked about with `passes`. Never changes.
+    #[wasm_bindgen(js_name = isPlain)]
+    pub fn is_plain(&self, target: &str) -> bool {
+        self.0.is_plain(target)
     }
 
-    /// A call without id, headers and streams. True: JavaScript takes the slot and runs the handlers.
-    pub fn invoked(&mut self, now: f64, link: u32, target: u32, slot: u32, size: u32) -> bool {
-        self.0.invoked(time(now), link, target, Handle::new(slot, size))
+    /// A call of a plain method without id, headers and streams: true if it is for the handlers, and that is all.
+    pub fn passes(&mut self, now: f64, link: u32) -> bool {
+        self.0.passes(time(now), link)
     }
 
-    /// Any other call: type 1 or 4.
+    /// Any call: type 1 or 4.
     #[allow(clippy::too_many_arguments)]
     #[wasm_bindgen(js_name = receivedCall)]
     pub fn received_call(

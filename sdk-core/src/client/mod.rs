@@ -309,6 +309,21 @@ impl<P: OpaquePayload> Client<P> {
         Ok(())
     }
 
+    /// A call of the server without id, headers and streams has come on that link, of a method that
+    /// [is plain](Self::is_plain). True if it is for the application as it is, and that was all there was to do; else
+    /// nothing was done, and it has to be given to [`handle`](Self::handle). For drivers for which building a message
+    /// costs more than this.
+    pub fn pass(&mut self, now: Time, link: LinkId) -> bool {
+        let is_idle = self.out.is_empty() && self.timers.are_idle(now.max(self.now));
+        if !is_idle || self.phase.connected() != Some(link) || self.stateful.is_some() {
+            return false;
+        }
+        self.now = self.now.max(now);
+        self.heard();
+        self.metrics.messages_received += 1;
+        true
+    }
+
     /// Tells what has changed since the last time.
     fn report(&mut self) {
         let progress = self.outbox.progress(self.now);

@@ -108,6 +108,16 @@ impl<P: OpaquePayload> Client<P> {
         self.receive_one(call.target, call.arguments, id, reply);
     }
 
+    /// Whether calls of that method are never looked into unless they have headers: they are neither acknowledged by
+    /// the client's own choice, nor batches, nor changes. Never changes.
+    pub fn is_plain(&self, target: &str) -> bool {
+        let delivery = &self.config.delivery;
+        target != POSITION
+            && delivery.mode_of(target).is_none_or(|mode| mode == AckMode::Off)
+            && !(delivery.unpack_batches && target.ends_with(BATCH_SUFFIX))
+            && !(delivery.merge_deltas && target.ends_with(DELTA_SUFFIX))
+    }
+
     fn receive_batch(&mut self, target: &ByteString, members: Vec<Member<P>>) {
         let announced = self.has(Feature::Ack);
         for Member { arguments, message_id } in members {

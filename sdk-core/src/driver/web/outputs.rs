@@ -160,13 +160,6 @@ impl Driver {
         let host = &self.host;
         let plain = |name: &str, a: u64| host.event(name, number(a), 0.0, 0.0, Array::new());
         match event {
-            Event::Invocation { arguments, reply: None, delivery: None, .. }
-                if arguments.slot() == self.direct =>
-            {
-                arguments.take();
-                (self.direct, self.is_direct) = (0, true);
-                return;
-            }
             Event::Invocation { target, arguments, reply, delivery } => {
                 let reply = reply.map_or(-1.0, |reply| number(reply.get()));
                 let delivery = delivery.map_or(-1.0, |delivery| number(delivery.get()));
@@ -223,8 +216,6 @@ impl Driver {
                 host.event("tokenRefreshed", 0.0, 0.0, 0.0, texts);
             }
         }
-        // What comes now is behind what was told.
-        self.direct = 0;
     }
 
     fn tell_state(&self, new: ConnectionState, cause: &Cause) {
