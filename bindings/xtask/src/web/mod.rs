@@ -71,7 +71,7 @@ pub(crate) fn size_command(args: &[String]) -> Result<()> {
         [other, ..] => return Err(format!("size takes only --functions, not \"{other}\"")),
     }
     command(&[])?;
-    size()
+    size(&[])
 }
 
 /// Lists what is large in the module.
@@ -100,8 +100,8 @@ pub(crate) fn bench_command(args: &[String]) -> Result<()> {
 }
 
 /// Prints the table, and fails when the package is heavier than it may be.
-fn size() -> Result<()> {
-    run(program("node").arg(folder().join("scripts/size.mjs")))
+fn size(options: &[&str]) -> Result<()> {
+    run(program("node").arg(folder().join("scripts/size.mjs")).args(options))
 }
 
 /// Builds `dist`, and stops at the first step that fails.
