@@ -83,7 +83,7 @@ impl Driver {
                 Output::Shut(id) => self.shut(*id),
                 Output::Abandon(id) => {
                     if let Some(link) = self.link.take_if(|link| link.id == *id) {
-                        link.abandon(&self.host);
+                        self.host.abandon(link.number);
                     }
                 }
                 Output::Retry(request, context) => {
@@ -142,7 +142,7 @@ impl Driver {
             self.satisfy(number, want);
         } else if let Some(link) = self.link.take_if(|link| link.id == id) {
             // The client does not wait for it.
-            link.abandon(&self.host);
+            self.host.abandon(link.number);
         }
     }
 
