@@ -184,16 +184,16 @@ export class Host implements Sink {
     return this.codec.call_(type, id, target, peek(args) as Encoded, streams, headers);
   }
 
-  encodeItem(id: string, item: number): Frame {
-    return this.codec.item_(id, peek(item) as Encoded);
-  }
-
-  encodeCompletion(id: string, value: number, error: string | undefined): Frame {
-    return this.codec.completion_(id, peek(value) as Encoded | undefined, error);
-  }
-
-  encodeControl(type: number, text: string | undefined, number: number): Frame {
-    return this.codec.control_(type, text, number);
+  encode(type: number, text: string | undefined, slot: number, error: string | undefined, number: number): Frame {
+    const payload = peek(slot) as Encoded;
+    switch (type) {
+      case 2:
+        return this.codec.item_(text!, payload);
+      case 3:
+        return this.codec.completion_(text!, payload, error);
+      default:
+        return this.codec.control_(type, text, number);
+    }
   }
 
   join(frames: Frame[]): Frame {
@@ -261,7 +261,7 @@ export class Host implements Sink {
     );
   }
 
-  retry(request: number, previousRetryCount: number, elapsed: number, kind: string, text: string): void {
+  retry(request: number, previousRetryCount: number, elapsed: number, [kind, text]: string[]): void {
     const ask = (): boolean => {
       const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason: faultOf(kind, text)! });
       this.enter((core, now) => core.input(Input.RetryAfter, now, request, delay ?? -1, 0));
@@ -294,8 +294,8 @@ export class Host implements Sink {
 
   // What the driver tells.
 
-  state(state: string, cause: string, allow: boolean, id: string | undefined, previous: string | undefined, kind: string | undefined, text: string | undefined): void {
-    const why = causeOf(cause, allow, id, previous, faultOf(kind, text));
+  state(allow: boolean, [state, cause, id, previous, kind, text]: (string | undefined)[]): void {
+    const why = causeOf(cause!, allow, id, previous, faultOf(kind, text));
     const tell = (): void => this.#stateChanged(state as StateName, why);
     this.#reconnecting = state === "Reconnecting" ? tell : undefined;
     this.#told.push(tell);
