@@ -13,7 +13,7 @@ import { Clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
 import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
-import { Input } from "./inputs.js";
+import { Input, Status } from "./inputs.js";
 import { close, joined, leave, listen, openEventSource, openWebSocket, type Socket } from "./links.js";
 import { handshaken, negotiated } from "./negotiate.js";
 import { keep, live, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
@@ -153,7 +153,7 @@ export class Host implements Sink {
   }
 
   #hasRoom(): boolean {
-    return this.#isBusy || this.core.wantsCalls();
+    return this.#isBusy || !!(this.core.status(0) & Status.WantsCalls);
   }
 
   #resume(): void {
@@ -398,17 +398,17 @@ export class Host implements Sink {
 
   /** What comes before the handshake is over, or from a link that was left behind. */
   #first(link: number, data: string | Uint8Array): void {
-    const isHandshake = this.core.reads(link);
-    if (isHandshake === undefined) {
+    const status = this.core.status(link);
+    if (!(status & (Status.ReadsHandshake | Status.ReadsMessages))) {
       return;
     }
     let whole: string | Uint8Array | undefined = joined(this.#rest, data);
-    if (isHandshake) {
+    if (status & Status.ReadsHandshake) {
       this.#rest = undefined;
       whole = this.#handshake(link, whole);
     }
     // The server may have refused, and the rest may come later.
-    if (this.core.reads(link) !== false) {
+    if (!(this.core.status(link) & Status.ReadsMessages)) {
       this.#rest = whole;
       return;
     }
