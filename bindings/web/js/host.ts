@@ -13,8 +13,8 @@ import { Clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
 import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
-import { Input } from "./inputs.js";
-import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
+import { Input, Status } from "./inputs.js";
+import { close, joined, leave, listen, openEventSource, openWebSocket, type Socket } from "./links.js";
 import { handshaken, negotiated } from "./negotiate.js";
 import { keep, live, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
 import { Requests } from "./requests.js";
@@ -65,7 +65,7 @@ export class Host implements Sink {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #room: ReturnType<typeof setTimeout> | undefined;
   /** Sockets that are open or being opened, by link. */
-  readonly #sockets = new Map<number, { close(): void }>();
+  readonly #sockets = new Map<number, Socket>();
   /** What came of an unfinished message, and the link whose frame is being read. */
   #rest: string | Uint8Array | undefined;
   #reading = 0;
@@ -153,7 +153,7 @@ export class Host implements Sink {
   }
 
   #hasRoom(): boolean {
-    return this.#isBusy || this.core.wantsCalls();
+    return this.#isBusy || !!(this.core.status(0) & Status.WantsCalls);
   }
 
   #resume(): void {
@@ -184,55 +184,54 @@ export class Host implements Sink {
     return this.codec.call_(type, id, target, peek(args) as Encoded, streams, headers);
   }
 
-  encodeItem(id: string, item: number): Frame {
-    return this.codec.item_(id, peek(item) as Encoded);
-  }
-
-  encodeCompletion(id: string, value: number, error: string | undefined): Frame {
-    return this.codec.completion_(id, peek(value) as Encoded | undefined, error);
-  }
-
-  encodeControl(type: number, text: string | undefined, number: number): Frame {
-    return this.codec.control_(type, text, number);
+  encode(type: number, text: string | undefined, slot: number, error: string | undefined, number: number): Frame {
+    const payload = peek(slot) as Encoded;
+    switch (type) {
+      case 2:
+        return this.codec.item_(text!, payload);
+      case 3:
+        return this.codec.completion_(text!, payload, error);
+      default:
+        return this.codec.control_(type, text, number);
+    }
   }
 
   join(frames: Frame[]): Frame {
     return this.codec.join_(frames);
   }
 
-  webSocket(link: number, url: string, token: string | undefined): WebSocket {
+  /** 0 a WebSocket, 1 a stream of events, 2 polls. */
+  open(link: number, kind: number, url: string, token: string | undefined): void {
+    this.#rest = undefined;
+    if (kind > 0) {
+      this.requests.session(link, url, token);
+    }
+    if (kind < 2) {
+      const socket: Socket = kind === 0 ? this.#webSocket(url, token) : openEventSource(this.config, url, token);
+      this.#sockets.set(link, socket);
+      listen(socket, link, kind === 1, this);
+    }
+  }
+
+  #webSocket(url: string, token: string | undefined): WebSocket {
     const early = this.early?.socket(url, token);
     if (early?.readyState === 1) {
       // Its event is over.
       this.#inputs.push(() => early.onopen?.(new Event("open")));
     }
-    return this.#opening(link, early ?? openWebSocket(this.config, url, token));
+    return early ?? openWebSocket(this.config, url, token);
   }
 
-  eventSource(link: number, url: string, token: string | undefined): EventSource {
-    return this.#opening(link, openEventSource(this.config, url, token));
+  send(link: number, frame: Frame): void {
+    (this.#sockets.get(link) as WebSocket | undefined)?.send(frame);
   }
 
-  /** Kept so that it can be closed when the core cannot do it any more. */
-  #opening<T extends { close(): void }>(link: number, socket: T): T {
-    this.#sockets.set(link, socket);
-    return socket;
+  buffered(link: number): number {
+    return (this.#sockets.get(link) as WebSocket | undefined)?.bufferedAmount ?? 0;
   }
 
-  listener(link: number, event: number): (event: never) => void {
-    this.#listeners ??= { link, of: listeners(link, this) };
-    if (this.#listeners.link !== link) {
-      this.#listeners = { link, of: listeners(link, this) };
-      this.#rest = undefined;
-    }
-    return this.#listeners.of[event]!;
-  }
-
-  #listeners: { link: number; of: ((event: never) => void)[] } | undefined;
-
-  session(link: number, url: string, token: string | undefined): void {
-    this.#rest = undefined;
-    this.requests.session(link, url, token);
+  close(link: number): void {
+    close(this.#sockets.get(link));
   }
 
   request(request: number, kind: number, link: number, body: Frame | undefined): void {
@@ -247,6 +246,7 @@ export class Host implements Sink {
     if (link === this.#established) {
       this.#established = 0;
     }
+    leave(this.#sockets.get(link));
     this.#sockets.delete(link);
     this.requests.abandon(link);
   }
@@ -261,7 +261,7 @@ export class Host implements Sink {
     );
   }
 
-  retry(request: number, previousRetryCount: number, elapsed: number, kind: string, text: string): void {
+  retry(request: number, previousRetryCount: number, elapsed: number, [kind, text]: string[]): void {
     const ask = (): boolean => {
       const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason: faultOf(kind, text)! });
       this.enter((core, now) => core.input(Input.RetryAfter, now, request, delay ?? -1, 0));
@@ -294,8 +294,8 @@ export class Host implements Sink {
 
   // What the driver tells.
 
-  state(state: string, cause: string, allow: boolean, id: string | undefined, previous: string | undefined, kind: string | undefined, text: string | undefined): void {
-    const why = causeOf(cause, allow, id, previous, faultOf(kind, text));
+  state(allow: boolean, [state, cause, id, previous, kind, text]: (string | undefined)[]): void {
+    const why = causeOf(cause!, allow, id, previous, faultOf(kind, text));
     const tell = (): void => this.#stateChanged(state as StateName, why);
     this.#reconnecting = state === "Reconnecting" ? tell : undefined;
     this.#told.push(tell);
@@ -352,7 +352,6 @@ export class Host implements Sink {
   }
 
   closed(link: number, code: number, text: string): void {
-    this.#sockets.delete(link);
     this.enter((core, now) => core.input(Input.Closed, now, link, code, 0, text));
   }
 
@@ -399,17 +398,17 @@ export class Host implements Sink {
 
   /** What comes before the handshake is over, or from a link that was left behind. */
   #first(link: number, data: string | Uint8Array): void {
-    const isHandshake = this.core.reads(link);
-    if (isHandshake === undefined) {
+    const status = this.core.status(link);
+    if (!(status & (Status.ReadsHandshake | Status.ReadsMessages))) {
       return;
     }
     let whole: string | Uint8Array | undefined = joined(this.#rest, data);
-    if (isHandshake) {
+    if (status & Status.ReadsHandshake) {
       this.#rest = undefined;
       whole = this.#handshake(link, whole);
     }
     // The server may have refused, and the rest may come later.
-    if (this.core.reads(link) !== false) {
+    if (!(this.core.status(link) & Status.ReadsMessages)) {
       this.#rest = whole;
       return;
     }

@@ -277,16 +277,13 @@ impl Connection {
         self.give(now, Input::Command(command));
     }
 
-    /// Whether nothing is connected, and nothing is to be.
-    #[wasm_bindgen(js_name = isDisconnected)]
-    pub fn is_disconnected(&self) -> bool {
-        self.0.state() == ConnectionState::Disconnected
-    }
-
-    /// Whether calls should be made now, or wait.
-    #[wasm_bindgen(js_name = wantsCalls)]
-    pub fn wants_calls(&self) -> bool {
-        self.0.wants_calls()
+    /// How it stands, in the bits of `Status` in `inputs.ts`.
+    pub fn status(&self, link: u32) -> u32 {
+        let reads = self.0.reads(link);
+        u32::from(self.0.state() == ConnectionState::Disconnected)
+            | u32::from(self.0.wants_calls()) << 1
+            | u32::from(reads == Some(true)) << 2
+            | u32::from(reads == Some(false)) << 3
     }
 
     /// Makes a call: 0 to send, 1 to invoke, 2 for a stream.
@@ -402,11 +399,6 @@ impl Connection {
     }
 
     // What came on a link.
-
-    /// Whether the handshake response comes next; undefined if nothing should be read.
-    pub fn reads(&self, link: u32) -> Option<bool> {
-        self.0.reads(link)
-    }
 
     /// Whether calls of that method may be asked about with `passes`. Never changes.
     #[wasm_bindgen(js_name = isPlain)]

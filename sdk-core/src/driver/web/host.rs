@@ -6,7 +6,7 @@
 
 use alloc::string::String;
 
-use js_sys::{Array, Function};
+use js_sys::Array;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 #[wasm_bindgen]
@@ -34,48 +34,42 @@ extern "C" {
         streams: Option<Array>,
         headers: Option<Array>,
     ) -> JsValue;
-    #[wasm_bindgen(method, js_name = encodeItem)]
-    pub fn encode_item(this: &Host, id: &str, item: u32) -> JsValue;
-    /// An error, a value, or neither.
-    #[wasm_bindgen(method, js_name = encodeCompletion)]
-    pub fn encode_completion(this: &Host, id: &str, value: u32, error: Option<&str>) -> JsValue;
-    /// Types 5 to 9, with the text and the number that belong to them.
-    #[wasm_bindgen(method, js_name = encodeControl)]
-    pub fn encode_control(this: &Host, kind: u8, text: Option<&str>, number: f64) -> JsValue;
+    /// Any other type, with the id or the text, the slot or 0, the error, and the number that belong to it.
+    #[wasm_bindgen(method)]
+    pub fn encode(
+        this: &Host,
+        kind: u8,
+        text: Option<&str>,
+        slot: u32,
+        error: Option<&str>,
+        number: f64,
+    ) -> JsValue;
     /// Several frames as one.
     #[wasm_bindgen(method)]
     pub fn join(this: &Host, frames: &Array) -> JsValue;
 
     // Transports.
 
-    /// A WebSocket to that address, made with the platform's constructor or that of the application.
-    #[wasm_bindgen(method, catch, js_name = webSocket)]
-    pub fn web_socket(
-        this: &Host,
-        link: u32,
-        url: &str,
-        token: Option<&str>,
-    ) -> Result<web_sys::WebSocket, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = eventSource)]
-    pub fn event_source(
-        this: &Host,
-        link: u32,
-        url: &str,
-        token: Option<&str>,
-    ) -> Result<web_sys::EventSource, JsValue>;
-    /// The handler of that event (0 open, 1 message, 2 error, 3 close) of a transport.
+    /// Begins to open a transport: 0 a WebSocket, 1 a stream of events, 2 polls, for which requests come.
+    #[wasm_bindgen(method, catch)]
+    pub fn open(this: &Host, link: u32, kind: u8, url: &str, token: Option<&str>) -> Result<(), JsValue>;
+    /// Sends a frame on a WebSocket.
+    #[wasm_bindgen(method, catch)]
+    pub fn send(this: &Host, link: u32, frame: &JsValue) -> Result<(), JsValue>;
+    /// How many bytes of what was sent on a WebSocket have not left yet.
     #[wasm_bindgen(method)]
-    pub fn listener(this: &Host, link: u32, event: u8) -> Function;
-    /// The address and the token for the requests of a link.
+    pub fn buffered(this: &Host, link: u32) -> u32;
+    /// Closes a WebSocket in order.
     #[wasm_bindgen(method)]
-    pub fn session(this: &Host, link: u32, url: &str, token: Option<&str>);
+    pub fn close(this: &Host, link: u32);
     /// Makes a request; the answer comes with its number. `body` is undefined unless something is sent.
     #[wasm_bindgen(method)]
     pub fn request(this: &Host, request: u32, kind: u8, link: u32, body: &JsValue);
     /// As [`request`](Self::request), to another address.
     #[wasm_bindgen(method, js_name = requestAt)]
     pub fn request_at(this: &Host, request: u32, kind: u8, url: &str, token: Option<&str>);
-    /// Gives up what is on its way for a link, and forgets the link.
+    /// Closes the transport of a link, gives up what is on its way for it, and forgets it: nothing that it still says is
+    /// heard.
     #[wasm_bindgen(method)]
     pub fn abandon(this: &Host, link: u32);
 
@@ -84,26 +78,17 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn token(this: &Host, request: f64);
     #[wasm_bindgen(method)]
-    pub fn retry(this: &Host, request: f64, retries: u32, elapsed: f64, kind: &str, text: &str);
+    pub fn retry(this: &Host, request: f64, retries: u32, elapsed: f64, reason: Array);
     /// Writes a batch: an array for each change.
     #[wasm_bindgen(method)]
     pub fn store(this: &Host, batch: f64, changes: &Array);
 
     // Events. They wait until the driver is done.
 
-    /// `allow` only for a connection that the server closed, the ids only for one that was established, the error only
-    /// for one that failed.
+    /// `allow` only for a connection that the server closed. The texts: state, cause, two ids for a connection that was
+    /// established, kind and text of the error for one that failed; else undefined.
     #[wasm_bindgen(method)]
-    pub fn state(
-        this: &Host,
-        state: &str,
-        cause: &str,
-        allow: bool,
-        connection_id: Option<&str>,
-        previous_id: Option<&str>,
-        kind: Option<&str>,
-        text: Option<&str>,
-    );
+    pub fn state(this: &Host, allow: bool, texts: Array);
     /// The slot is JavaScript's now. Ids are -1 where nobody waits.
     #[wasm_bindgen(method)]
     pub fn invocation(this: &Host, target: &str, arguments: u32, reply: f64, delivery: f64);
@@ -115,15 +100,6 @@ extern "C" {
     /// Any other: its name, two numbers, and texts, as `events.ts` reads them.
     #[wasm_bindgen(method)]
     pub fn event(this: &Host, name: &str, a: f64, b: f64, c: f64, texts: Array);
-}
-
-#[wasm_bindgen]
-extern "C" {
-    /// A WebSocket that takes a text as the JavaScript value that it is.
-    #[derive(Debug)]
-    pub(super) type Sender;
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn send(this: &Sender, frame: &JsValue) -> Result<(), JsValue>;
 }
 
 /// Makes an array of texts.

@@ -12,7 +12,7 @@ use super::{Driver, Purpose};
 use crate::client::{
     Cause, ConnectionState, Event, GapSource, Grade, HttpRequest, Input, LinkId, LinkRequest, Output,
 };
-use crate::protocol::{Completion, Headers, HubMessage, Outcome};
+use crate::protocol::{Headers, HubMessage, Outcome};
 use crate::{Error, Time};
 
 /// Numbers of the client in a double: ids are counted from 1 and never come near 2^53.
@@ -83,14 +83,13 @@ impl Driver {
                 Output::Shut(id) => self.shut(*id),
                 Output::Abandon(id) => {
                     if let Some(link) = self.link.take_if(|link| link.id == *id) {
-                        link.abandon(&self.host);
+                        self.host.abandon(link.number);
                     }
                 }
                 Output::Retry(request, context) => {
-                    let [kind, text] = error_texts(&context.reason);
                     let elapsed = millis(context.elapsed);
-                    let retries = context.previous_retry_count;
-                    self.host.retry(number(request.get()), retries, elapsed, kind, text);
+                    let reason = texts(&error_texts(&context.reason));
+                    self.host.retry(number(request.get()), context.previous_retry_count, elapsed, reason);
                 }
                 // Browsers cannot ping; `Config::can_probe` is off.
                 Output::Probe(..) => {}
@@ -142,7 +141,7 @@ impl Driver {
             self.satisfy(number, want);
         } else if let Some(link) = self.link.take_if(|link| link.id == id) {
             // The client does not wait for it.
-            link.abandon(&self.host);
+            self.host.abandon(link.number);
         }
     }
 
@@ -236,7 +235,11 @@ impl Driver {
             }
         };
         let [kind, text] = error.map_or([None; 2], |error| error_texts(error).map(Some));
-        self.host.state(new.name(), cause, allow, ids.0, ids.1, kind, text);
+        let array = Array::new();
+        for text in [Some(new.name()), Some(cause), ids.0, ids.1, kind, text] {
+            array.push(&text.map_or(JsValue::UNDEFINED, JsValue::from_str));
+        }
+        self.host.state(allow, array);
     }
 
     /// How it stands, in the order in which `metrics.ts` reads it; times that are not known are -1.
@@ -278,25 +281,31 @@ impl Driver {
 }
 
 fn encode(host: &super::Host, message: &HubMessage<Handle>) -> JsValue {
+    let (mut id, mut slot, mut error, mut count) = (None, 0, None, 0);
     match message {
         HubMessage::Invocation(message) => {
-            encode_call(host, 1, message.invocation_id.as_deref(), &message.call)
+            return encode_call(host, 1, message.invocation_id.as_deref(), &message.call);
         }
         HubMessage::StreamInvocation(message) => {
-            encode_call(host, 4, Some(&message.invocation_id), &message.call)
+            return encode_call(host, 4, Some(&message.invocation_id), &message.call);
         }
-        HubMessage::StreamItem(message) => host.encode_item(&message.invocation_id, message.item.slot()),
-        HubMessage::Completion(Completion { invocation_id, outcome, .. }) => match outcome {
-            Outcome::Void => host.encode_completion(invocation_id, 0, None),
-            Outcome::Value(value) => host.encode_completion(invocation_id, value.slot(), None),
-            Outcome::Error(error) => host.encode_completion(invocation_id, 0, Some(error)),
-        },
-        HubMessage::CancelInvocation(message) => host.encode_control(5, Some(&message.invocation_id), 0.0),
-        HubMessage::Ping => host.encode_control(6, None, 0.0),
-        HubMessage::Close(close) => host.encode_control(7, close.error.as_deref(), 0.0),
-        HubMessage::Ack { sequence_id } => host.encode_control(8, None, number(*sequence_id)),
-        HubMessage::Sequence { sequence_id } => host.encode_control(9, None, number(*sequence_id)),
+        HubMessage::StreamItem(message) => {
+            (id, slot) = (Some(&*message.invocation_id), message.item.slot());
+        }
+        HubMessage::Completion(message) => {
+            id = Some(&*message.invocation_id);
+            match &message.outcome {
+                Outcome::Void => {}
+                Outcome::Value(value) => slot = value.slot(),
+                Outcome::Error(text) => error = Some(&**text),
+            }
+        }
+        HubMessage::CancelInvocation(message) => id = Some(&*message.invocation_id),
+        HubMessage::Close(close) => id = close.error.as_deref(),
+        HubMessage::Ack { sequence_id } | HubMessage::Sequence { sequence_id } => count = *sequence_id,
+        HubMessage::Ping => {}
     }
+    host.encode(message.message_type(), id, slot, error, number(count))
 }
 
 fn encode_call(
