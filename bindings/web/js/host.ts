@@ -14,7 +14,7 @@ import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type
 import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
 import { Input, Status } from "./inputs.js";
-import { close, joined, leave, listen, openEventSource, openWebSocket, type Socket } from "./links.js";
+import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
 import { handshaken, negotiated } from "./negotiate.js";
 import { keep, live, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
 import { Requests } from "./requests.js";
@@ -65,7 +65,7 @@ export class Host implements Sink {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #room: ReturnType<typeof setTimeout> | undefined;
   /** Sockets that are open or being opened, by link. */
-  readonly #sockets = new Map<number, Socket>();
+  readonly #sockets = new Map<number, { close(): void }>();
   /** What came of an unfinished message, and the link whose frame is being read. */
   #rest: string | Uint8Array | undefined;
   #reading = 0;
@@ -200,38 +200,39 @@ export class Host implements Sink {
     return this.codec.join_(frames);
   }
 
-  /** 0 a WebSocket, 1 a stream of events, 2 polls. */
-  open(link: number, kind: number, url: string, token: string | undefined): void {
-    this.#rest = undefined;
-    if (kind > 0) {
-      this.requests.session(link, url, token);
-    }
-    if (kind < 2) {
-      const socket: Socket = kind === 0 ? this.#webSocket(url, token) : openEventSource(this.config, url, token);
-      this.#sockets.set(link, socket);
-      listen(socket, link, kind === 1, this);
-    }
-  }
-
-  #webSocket(url: string, token: string | undefined): WebSocket {
+  webSocket(link: number, url: string, token: string | undefined): WebSocket {
     const early = this.early?.socket(url, token);
     if (early?.readyState === 1) {
       // Its event is over.
       this.#inputs.push(() => early.onopen?.(new Event("open")));
     }
-    return early ?? openWebSocket(this.config, url, token);
+    return this.#opening(link, early ?? openWebSocket(this.config, url, token));
   }
 
-  send(link: number, frame: Frame): void {
-    (this.#sockets.get(link) as WebSocket | undefined)?.send(frame);
+  eventSource(link: number, url: string, token: string | undefined): EventSource {
+    return this.#opening(link, openEventSource(this.config, url, token));
   }
 
-  buffered(link: number): number {
-    return (this.#sockets.get(link) as WebSocket | undefined)?.bufferedAmount ?? 0;
+  /** Kept so that it can be closed when the core cannot do it any more. */
+  #opening<T extends { close(): void }>(link: number, socket: T): T {
+    this.#sockets.set(link, socket);
+    return socket;
   }
 
-  close(link: number): void {
-    close(this.#sockets.get(link));
+  listener(link: number, event: number): (event: never) => void {
+    this.#listeners ??= { link, of: listeners(link, this) };
+    if (this.#listeners.link !== link) {
+      this.#listeners = { link, of: listeners(link, this) };
+      this.#rest = undefined;
+    }
+    return this.#listeners.of[event]!;
+  }
+
+  #listeners: { link: number; of: ((event: never) => void)[] } | undefined;
+
+  session(link: number, url: string, token: string | undefined): void {
+    this.#rest = undefined;
+    this.requests.session(link, url, token);
   }
 
   request(request: number, kind: number, link: number, body: Frame | undefined): void {
@@ -246,7 +247,6 @@ export class Host implements Sink {
     if (link === this.#established) {
       this.#established = 0;
     }
-    leave(this.#sockets.get(link));
     this.#sockets.delete(link);
     this.requests.abandon(link);
   }
@@ -352,6 +352,7 @@ export class Host implements Sink {
   }
 
   closed(link: number, code: number, text: string): void {
+    this.#sockets.delete(link);
     this.enter((core, now) => core.input(Input.Closed, now, link, code, 0, text));
   }
 

@@ -40,19 +40,8 @@ export interface Early {
   readonly socket: WebSocket;
 }
 
-/** What the two have in common. */
-export interface Socket {
-  onopen: unknown;
-  onmessage: unknown;
-  onerror?: unknown;
-  onclose?: unknown;
-  close(): void;
-}
-
 export function openWebSocket(config: BackendConfig, url: string, token: string | undefined): WebSocket {
-  const socket = new (constructorOf<typeof WebSocket>(config, "WebSocket"))(webSocketUrl(url, token));
-  socket.binaryType = "arraybuffer";
-  return socket;
+  return new (constructorOf<typeof WebSocket>(config, "WebSocket"))(webSocketUrl(url, token));
 }
 
 export function openEventSource(config: BackendConfig, url: string, token: string | undefined): EventSource {
@@ -63,43 +52,25 @@ export function openEventSource(config: BackendConfig, url: string, token: strin
 /** What came, as the codec takes it. */
 const dataOf = (data: unknown): string | Uint8Array => (typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer));
 
-/** Tells what happens on a socket or a stream of events. */
-export function listen(socket: Socket, link: number, isStream: boolean, events: LinkEvents): void {
+/** The listeners of one link, in the order of the driver: open, message, error, close. */
+export function listeners(link: number, events: LinkEvents): ((event: never) => void)[] {
   let isOpen = false;
-  socket.onopen = () => {
-    isOpen = true;
-    events.opened(link);
-  };
-  socket.onmessage = ({ data }: MessageEvent) => events.received(link, dataOf(data));
-  if (isStream) {
-    // It does not say why; once it was open the server has ended the response.
-    socket.onerror = () => events.closed(link, isOpen ? 0 : 1, FAILED.EventSource);
-  } else {
-    socket.onclose = ({ code, reason, wasClean }: CloseEvent) => {
+  return [
+    () => {
+      isOpen = true;
+      events.opened(link);
+    },
+    ({ data }: MessageEvent) => events.received(link, dataOf(data)),
+    // An EventSource does not say why; once it was open the server has ended the response.
+    () => events.closed(link, isOpen ? 0 : 1, FAILED.EventSource),
+    ({ code, reason, wasClean }: CloseEvent) => {
       if (!isOpen) {
         events.closed(link, 1, FAILED.WebSocket);
       } else {
         events.closed(link, wasClean !== false && code === 1000 ? 0 : code || 1006, reason || "");
       }
-    };
-  }
-}
-
-/** Closes it in order. */
-export function close(socket: Socket | undefined): void {
-  try {
-    socket?.close();
-  } catch {
-    // It is the application's, and gone.
-  }
-}
-
-/** Closes it; nothing that it still says is heard. */
-export function leave(socket: Socket | undefined): void {
-  if (socket) {
-    socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
-  }
-  close(socket);
+    },
+  ];
 }
 
 /** Incomplete messages wait here for the rest. */

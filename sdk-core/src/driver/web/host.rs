@@ -6,7 +6,7 @@
 
 use alloc::string::String;
 
-use js_sys::Array;
+use js_sys::{Array, Function};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 #[wasm_bindgen]
@@ -50,26 +50,34 @@ extern "C" {
 
     // Transports.
 
-    /// Begins to open a transport: 0 a WebSocket, 1 a stream of events, 2 polls, for which requests come.
-    #[wasm_bindgen(method, catch)]
-    pub fn open(this: &Host, link: u32, kind: u8, url: &str, token: Option<&str>) -> Result<(), JsValue>;
-    /// Sends a frame on a WebSocket.
-    #[wasm_bindgen(method, catch)]
-    pub fn send(this: &Host, link: u32, frame: &JsValue) -> Result<(), JsValue>;
-    /// How many bytes of what was sent on a WebSocket have not left yet.
+    /// A WebSocket to that address, made with the platform's constructor or that of the application.
+    #[wasm_bindgen(method, catch, js_name = webSocket)]
+    pub fn web_socket(
+        this: &Host,
+        link: u32,
+        url: &str,
+        token: Option<&str>,
+    ) -> Result<web_sys::WebSocket, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = eventSource)]
+    pub fn event_source(
+        this: &Host,
+        link: u32,
+        url: &str,
+        token: Option<&str>,
+    ) -> Result<web_sys::EventSource, JsValue>;
+    /// The handler of that event (0 open, 1 message, 2 error, 3 close) of a transport.
     #[wasm_bindgen(method)]
-    pub fn buffered(this: &Host, link: u32) -> u32;
-    /// Closes a WebSocket in order.
+    pub fn listener(this: &Host, link: u32, event: u8) -> Function;
+    /// The address and the token for the requests of a link.
     #[wasm_bindgen(method)]
-    pub fn close(this: &Host, link: u32);
+    pub fn session(this: &Host, link: u32, url: &str, token: Option<&str>);
     /// Makes a request; the answer comes with its number. `body` is undefined unless something is sent.
     #[wasm_bindgen(method)]
     pub fn request(this: &Host, request: u32, kind: u8, link: u32, body: &JsValue);
     /// As [`request`](Self::request), to another address.
     #[wasm_bindgen(method, js_name = requestAt)]
     pub fn request_at(this: &Host, request: u32, kind: u8, url: &str, token: Option<&str>);
-    /// Closes the transport of a link, gives up what is on its way for it, and forgets it: nothing that it still says is
-    /// heard.
+    /// Gives up what is on its way for a link, and forgets the link.
     #[wasm_bindgen(method)]
     pub fn abandon(this: &Host, link: u32);
 
@@ -100,6 +108,15 @@ extern "C" {
     /// Any other: its name, two numbers, and texts, as `events.ts` reads them.
     #[wasm_bindgen(method)]
     pub fn event(this: &Host, name: &str, a: f64, b: f64, c: f64, texts: Array);
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A WebSocket that takes a text as the JavaScript value that it is.
+    #[derive(Debug)]
+    pub(super) type Sender;
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn send(this: &Sender, frame: &JsValue) -> Result<(), JsValue>;
 }
 
 /// Makes an array of texts.

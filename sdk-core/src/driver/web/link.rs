@@ -1,15 +1,22 @@
 //! An open transport, or one that opens: a WebSocket, or a stream of events or polls with requests the other way.
 
 use js_sys::Array;
-use wasm_bindgen::prelude::JsValue;
+use wasm_bindgen::prelude::{JsCast, JsValue};
+use web_sys::{BinaryType, EventSource, WebSocket};
 
-use super::host::{Host, message};
+use super::host::{Host, Sender, message};
 use crate::client::{LinkId, LinkRequest, RequestFailure};
 use crate::protocol::Transport;
 
 /// What may wait to leave before calls of the application have to wait.
 const OUTGOING_BYTES: u32 = 1 << 20;
 const OUTGOING_FRAMES: u32 = 1024;
+
+/// The events that [`Host::listener`] knows.
+const OPEN: u8 = 0;
+const MESSAGE: u8 = 1;
+const ERROR: u8 = 2;
+const CLOSE: u8 = 3;
 
 /// What a request is for; the numbers are known to JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +44,8 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 enum Kind {
-    WebSocket,
-    EventSource(Posts),
+    WebSocket(WebSocket),
+    EventSource(EventSource, Posts),
     LongPolling(Posts),
 }
 
@@ -69,14 +76,29 @@ impl Link {
         number: u32,
         request: &LinkRequest,
     ) -> Result<Self, RequestFailure> {
-        if let Err(error) = host.open(number, request.transport as u8, &request.url, request.token.as_deref())
-        {
-            return Err(RequestFailure::Network(message(&error)));
-        }
+        let (url, token) = (request.url.as_str(), request.token.as_deref());
+        let failed = |error: JsValue| RequestFailure::Network(message(&error));
         let kind = match request.transport {
-            Transport::WebSockets => Kind::WebSocket,
-            Transport::ServerSentEvents => Kind::EventSource(Posts::default()),
-            Transport::LongPolling => Kind::LongPolling(Posts::default()),
+            Transport::WebSockets => {
+                let socket = host.web_socket(number, url, token).map_err(failed)?;
+                socket.set_binary_type(BinaryType::Arraybuffer);
+                socket.set_onopen(Some(&host.listener(number, OPEN)));
+                socket.set_onmessage(Some(&host.listener(number, MESSAGE)));
+                socket.set_onclose(Some(&host.listener(number, CLOSE)));
+                Kind::WebSocket(socket)
+            }
+            Transport::ServerSentEvents => {
+                host.session(number, url, token);
+                let source = host.event_source(number, url, token).map_err(failed)?;
+                source.set_onopen(Some(&host.listener(number, OPEN)));
+                source.set_onmessage(Some(&host.listener(number, MESSAGE)));
+                source.set_onerror(Some(&host.listener(number, ERROR)));
+                Kind::EventSource(source, Posts::default())
+            }
+            Transport::LongPolling => {
+                host.session(number, url, token);
+                Kind::LongPolling(Posts::default())
+            }
         };
         Ok(Self { id, number, kind, handshaking: !request.resumes, is_open: false, closing: false })
     }
@@ -91,22 +113,24 @@ impl Link {
     }
 
     /// Whether so much waits to leave that calls should wait too.
-    pub(super) fn is_full(&self, host: &Host) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         match &self.kind {
-            Kind::WebSocket => host.buffered(self.number) >= OUTGOING_BYTES,
-            Kind::EventSource(posts) | Kind::LongPolling(posts) => posts.waiting.length() >= OUTGOING_FRAMES,
+            Kind::WebSocket(socket) => socket.buffered_amount() >= OUTGOING_BYTES,
+            Kind::EventSource(_, posts) | Kind::LongPolling(posts) => {
+                posts.waiting.length() >= OUTGOING_FRAMES
+            }
         }
     }
 
     /// Sends a frame, or keeps it until the request before has ended.
     pub(super) fn send(&mut self, host: &Host, frame: JsValue) -> Want {
         match &mut self.kind {
-            Kind::WebSocket => {
+            Kind::WebSocket(socket) => {
                 // It fails only while connecting, when nothing is sent.
-                let _ = host.send(self.number, &frame);
+                let _ = socket.unchecked_ref::<Sender>().send(&frame);
                 Want::Nothing
             }
-            Kind::EventSource(posts) | Kind::LongPolling(posts) => {
+            Kind::EventSource(_, posts) | Kind::LongPolling(posts) => {
                 posts.waiting.push(&frame);
                 posts.next(host)
             }
@@ -117,8 +141,8 @@ impl Link {
     pub(super) fn posted(&mut self, host: &Host) -> Want {
         let closing = self.closing;
         match &mut self.kind {
-            Kind::WebSocket => Want::Nothing,
-            Kind::EventSource(posts) | Kind::LongPolling(posts) => {
+            Kind::WebSocket(_) => Want::Nothing,
+            Kind::EventSource(_, posts) | Kind::LongPolling(posts) => {
                 posts.busy = false;
                 match posts.next(host) {
                     Want::Nothing if closing => self.end(host),
@@ -135,18 +159,19 @@ impl Link {
         }
         self.closing = true;
         match &self.kind {
-            Kind::EventSource(posts) | Kind::LongPolling(posts) if posts.busy => Want::Nothing,
+            Kind::EventSource(_, posts) | Kind::LongPolling(posts) if posts.busy => Want::Nothing,
             _ => self.end(host),
         }
     }
 
     fn end(&mut self, host: &Host) -> Want {
         match &mut self.kind {
-            Kind::WebSocket => {
-                host.close(self.number);
+            Kind::WebSocket(socket) => {
+                let _ = socket.close();
                 Want::Nothing
             }
-            Kind::EventSource(_) => {
+            Kind::EventSource(source, _) => {
+                source.close();
                 host.abandon(self.number);
                 Want::Closed
             }
@@ -156,6 +181,26 @@ impl Link {
                 Want::Send(Request::Delete, JsValue::UNDEFINED)
             }
         }
+    }
+
+    /// Lets go of it: nothing that it still says is heard.
+    pub(super) fn abandon(&self, host: &Host) {
+        match &self.kind {
+            Kind::WebSocket(socket) => {
+                socket.set_onopen(None);
+                socket.set_onmessage(None);
+                socket.set_onclose(None);
+                let _ = socket.close();
+            }
+            Kind::EventSource(source, _) => {
+                source.set_onopen(None);
+                source.set_onmessage(None);
+                source.set_onerror(None);
+                source.close();
+            }
+            Kind::LongPolling(_) => {}
+        }
+        host.abandon(self.number);
     }
 }
 

@@ -83,7 +83,7 @@ impl Driver {
 
     /// Whether calls should be made now.
     pub fn wants_calls(&self) -> bool {
-        self.client.wants_calls() && !self.link.as_ref().is_some_and(|link| link.is_full(&self.host))
+        self.client.wants_calls() && !self.link.as_ref().is_some_and(Link::is_full)
     }
 
     /// Changes what later connections use.
@@ -292,7 +292,7 @@ impl Driver {
     /// Lets go of everything, without a word to the server.
     pub fn dispose(&mut self) {
         if let Some(link) = self.link.take() {
-            self.host.abandon(link.number);
+            link.abandon(&self.host);
         }
         self.requests.clear();
     }

@@ -83,7 +83,7 @@ impl Driver {
                 Output::Shut(id) => self.shut(*id),
                 Output::Abandon(id) => {
                     if let Some(link) = self.link.take_if(|link| link.id == *id) {
-                        self.host.abandon(link.number);
+                        link.abandon(&self.host);
                     }
                 }
                 Output::Retry(request, context) => {
@@ -141,7 +141,7 @@ impl Driver {
             self.satisfy(number, want);
         } else if let Some(link) = self.link.take_if(|link| link.id == id) {
             // The client does not wait for it.
-            self.host.abandon(link.number);
+            link.abandon(&self.host);
         }
     }
 
