@@ -1,303 +1,191 @@
-//! The main job, to look at: the server with its embedded defaults, two clients that chat through it, and its page.
+//! The main job, to look at: the reference server with its embedded defaults and two clients that chat through it; then
+//! the page of `examples/chat-web`, with a server that can be killed and somebody to talk to.
 //!
-//! `hubwire-demo --server PROGRAM [--check] [--port N]`. Run by `cargo xtask demo`.
+//! ```text
+//! hubwire-demo --server PROGRAM [--site FOLDER] [--check] [--port N]   all of it; run by `cargo xtask demo`
+//! hubwire-demo page --site FOLDER                                      only the page and its server, for tests
+//! hubwire-demo hubs --listen ADDRESS --store FILE [--origin ORIGIN]…   the server of the page; the two above start it
+//! ```
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
-use std::process::{ExitCode, Stdio};
-use std::time::{Duration, Instant};
+mod http;
+mod hubs;
+mod keeper;
+mod people;
+mod plain;
+mod robin;
+mod simulator;
+mod site;
 
-use hubwire::protocol::Encoding;
-use hubwire::{HubConnection, StateChange};
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::hubs::Hubs;
+use crate::keeper::Keeper;
+use crate::robin::Robin;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The longest that anything may take before the demo counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
-const CONVERSATION: &str = "general";
 
+#[derive(Default)]
 struct Arguments {
-    server: String,
+    command: String,
+    server: Option<String>,
+    site: Option<PathBuf>,
     port: u16,
     check: bool,
+    listen: Option<String>,
+    store: Option<PathBuf>,
+    origins: Vec<String>,
 }
 
 fn arguments() -> Result<Arguments> {
-    let mut parsed = Arguments { server: String::new(), port: 0, check: false };
+    let mut parsed = Arguments::default();
     let mut rest = std::env::args().skip(1);
     while let Some(name) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("{name} needs a value"));
         match name.as_str() {
+            "page" | "hubs" => parsed.command = name,
             "--check" => parsed.check = true,
-            "--port" => parsed.port = rest.next().ok_or("--port needs a number")?.parse()?,
-            "--server" => parsed.server = rest.next().ok_or("--server needs a program")?,
-            _ => return Err(format!("unknown option {name}; there are --server, --check and --port").into()),
+            "--port" => parsed.port = value()?.parse().map_err(|_| "--port needs a number")?,
+            "--server" => parsed.server = Some(value()?),
+            "--site" => parsed.site = Some(value()?.into()),
+            "--listen" => parsed.listen = Some(value()?),
+            "--store" => parsed.store = Some(value()?.into()),
+            "--origin" => parsed.origins.push(value()?),
+            _ => return Err(format!("unknown option {name}").into()),
         }
-    }
-    if parsed.server.is_empty() {
-        return Err("--server is missing: the program to start".into());
     }
     Ok(parsed)
 }
 
-/// The server as a process of its own, as anybody would start it.
-struct Server {
-    program: String,
-    process: Child,
-    output: Lines<BufReader<ChildStdout>>,
+/// The page, and the server behind it.
+struct Page {
     url: String,
-    key: String,
+    keeper: Arc<Keeper>,
+    serving: JoinHandle<()>,
 }
 
-impl Server {
-    async fn start(arguments: &Arguments) -> Result<Self> {
-        let listen = format!("127.0.0.1:{}", arguments.port);
-        println!("$ hubwire-server serve --dev --listen {listen}");
-        let mut process = Command::new(&arguments.server)
-            .args(["serve", "--dev", "--listen", &listen])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", arguments.server))?;
-        let output = process.stdout.take().ok_or("the server has no output")?;
-        let mut output = BufReader::new(output).lines();
-        let (mut url, mut key) = (None, None);
-        while url.is_none() || key.is_none() {
-            let line = timeout(PATIENCE, output.next_line()).await??.ok_or("the server ended at once")?;
-            if let Some(address) = line.strip_prefix("listening on ") {
-                url = Some(address.to_owned());
+impl Page {
+    async fn open(folder: &std::path::Path, port: u16) -> Result<Self> {
+        let files = site::read(folder)?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let port = listener.local_addr()?.port();
+        let origins = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}"));
+        let keeper = Arc::new(Keeper::start(origins.into()).await?);
+        let answering = keeper.clone();
+        let serving = tokio::spawn(async move {
+            if let Err(error) = site::serve(listener, files, answering).await {
+                eprintln!("the page: {error}");
             }
-            let assigned = line.split_once("HUBWIRE_AUTH__SIGNING_KEY=").map(|(_, rest)| rest);
-            if let Some(value) = assigned.and_then(|rest| rest.split_whitespace().next()) {
-                key = Some(value.to_owned());
+        });
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), keeper, serving })
+    }
+
+    /// Everything of the page is there, as browsers want it.
+    async fn check(&self, folder: &std::path::Path) -> Result<()> {
+        let mut paths: Vec<(String, usize)> = Vec::new();
+        let expected = site::read(folder)?;
+        for (path, (content_type, body)) in &expected {
+            let answer = http::get(&self.url, path).await?;
+            if answer.status != 200 || answer.content_type != *content_type || answer.body != body.as_ref() {
+                return Err(format!("{path} is not served as it is: {} {}", answer.status, answer.content_type).into());
             }
+            paths.push((format!("{path} ({content_type})"), body.len()));
         }
-        let (url, key) = (url.unwrap_or_default(), key.unwrap_or_default());
-        println!("server: listening on {url}");
-        Ok(Self { program: arguments.server.clone(), process, output, url, key })
-    }
-
-    /// A token for development, from the server's own command.
-    async fn token(&self, user: &str) -> Result<String> {
-        let output = Command::new(&self.program)
-            .args(["token", "--user", user])
-            .env("HUBWIRE_AUTH__SIGNING_KEY", &self.key)
-            .output()
-            .await?;
-        if !output.status.success() {
-            return Err(format!("no token: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
+        if !expected.iter().any(|(path, (content_type, _))| path.ends_with(".wasm") && *content_type == "application/wasm") {
+            return Err("the page has no application/wasm".into());
         }
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-    }
-}
-
-/// A client with everything it received.
-struct Person {
-    name: &'static str,
-    connection: HubConnection,
-    events: mpsc::UnboundedReceiver<(&'static str, Value)>,
-    round_trips: Vec<Duration>,
-}
-
-const EVENTS: [&str; 7] = [
-    "ReceiveMessage",
-    "UserJoined",
-    "UserLeft",
-    "TypingUpdate",
-    "MessageEdited",
-    "MessageDeleted",
-    "ConversationUpdated",
-];
-
-impl Person {
-    async fn connect(server: &Server, name: &'static str, encoding: Encoding) -> Result<Self> {
-        let connection = HubConnection::builder(format!("{}/hubs/chat", server.url))
-            .access_token(server.token(name).await?)
-            .encoding(encoding)
-            .build()?;
-        let (sender, events) = mpsc::unbounded_channel();
-        for event in EVENTS {
-            let sender = sender.clone();
-            connection.on(event, move |payload: Value| drop(sender.send((event, payload))));
+        paths.sort();
+        for (path, bytes) in paths {
+            println!("  page: {path} is there, {bytes} bytes");
         }
-        connection.on_state_change(move |StateChange { from, to, .. }| println!("{name:>6}: {from} -> {to}"));
-        let began = Instant::now();
-        connection.start().await?;
-        println!("{name:>6}: connected in {:.1?} over WebSockets, {}", began.elapsed(), encoding.name());
-        Ok(Self { name, connection, events, round_trips: Vec::new() })
+        robin::check(&self.keeper).await
     }
 
-    async fn invoke(&mut self, method: &str, argument: Value) -> Result<Value> {
-        let began = Instant::now();
-        let result = timeout(PATIENCE, self.connection.invoke(method, (&argument,))).await??;
-        let took = began.elapsed();
-        self.round_trips.push(took);
-        println!("{:>6}: {method} took {took:.1?}", self.name);
-        Ok(result)
-    }
-
-    /// Takes the next event, which must be that one and have those properties.
-    async fn expect(&mut self, event: &str, properties: Value) -> Result<Value> {
-        let next = timeout(PATIENCE, self.events.recv()).await;
-        let next = next.map_err(|_| format!("{} did not get {event}", self.name))?;
-        let (got, payload) = next.ok_or("the connection is gone")?;
-        println!("{:>6}: <- {got} {payload}", self.name);
-        let expected = properties.as_object().into_iter().flatten();
-        let fits = expected.into_iter().all(|(name, value)| payload[name] == *value);
-        if got != event || !fits {
-            return Err(format!("{} got {got} {payload}, expected {event} {properties}", self.name).into());
-        }
-        Ok(payload)
+    async fn close(self) -> Result<()> {
+        self.serving.abort();
+        self.keeper.kill().await
     }
 }
 
-/// Both get the same, in the same order.
-async fn both_expect(people: [&mut Person; 2], event: &str, properties: Value) -> Result<()> {
-    for person in people {
-        person.expect(event, properties.clone()).await?;
-    }
-    Ok(())
+/// The reference server as it comes, with two clients.
+async fn plain(program: &str) -> Result<()> {
+    let server = plain::Server::start(program).await?;
+    let (alice, bob) = people::chat(&server).await?;
+    server.check_page().await?;
+    people::summarize(&alice);
+    people::summarize(&bob);
+    bob.connection.stop().await;
+    alice.connection.stop().await;
+    server.end().await
 }
 
-async fn chat(server: &Server) -> Result<(Person, Person)> {
-    // One of each encoding: what one sends as JSON the other gets as MessagePack.
-    let mut alice = Person::connect(server, "alice", Encoding::Json).await?;
-    let mut bob = Person::connect(server, "bob", Encoding::MessagePack).await?;
-
-    alice.invoke("JoinConversation", json!(CONVERSATION)).await?;
-    alice.expect("UserJoined", json!({ "conversationId": CONVERSATION, "userId": "alice" })).await?;
-    bob.invoke("JoinConversation", json!(CONVERSATION)).await?;
-    both_expect([&mut alice, &mut bob], "UserJoined", json!({ "userId": "bob" })).await?;
-
-    alice.invoke("StartTyping", json!(CONVERSATION)).await?;
-    both_expect([&mut alice, &mut bob], "TypingUpdate", json!({ "typingUsers": ["alice"] })).await?;
-    let text = "Hello Bob – grüß dich! 👋";
-    let message = json!({ "conversationId": CONVERSATION, "content": text, "messageId": "demo-1" });
-    let sent = alice.invoke("SendMessage", message).await?;
-    let received = json!({ "messageId": "demo-1", "userId": "alice", "content": text, "edited": false });
-    if sent["content"] != text {
-        return Err(format!("SendMessage returned {sent}").into());
+async fn demo(arguments: &Arguments) -> Result<()> {
+    plain(arguments.server.as_deref().ok_or("--server is missing: the program to start")?).await?;
+    let Some(folder) = &arguments.site else {
+        println!("page: not built, so there is nothing to look at");
+        return Ok(());
+    };
+    let page = Page::open(folder, arguments.port).await?;
+    let robin = Robin::connect(&page.keeper).await?;
+    if arguments.check {
+        page.check(folder).await?;
+    } else {
+        println!("\nOpen {}/ to chat, in two windows if you like; Ctrl-C ends it.", page.url);
+        println!("The server of the page is process {}: kill it.", page.keeper.process().await.unwrap_or(0));
+        tokio::signal::ctrl_c().await?;
     }
-    both_expect([&mut alice, &mut bob], "ReceiveMessage", received).await?;
-    both_expect([&mut alice, &mut bob], "TypingUpdate", json!({ "typingUsers": [] })).await?;
-
-    let answer = json!({ "conversationId": CONVERSATION, "content": "Hi Alcie" });
-    let answer = bob.invoke("SendMessage", answer).await?;
-    let id = answer["messageId"].clone();
-    let received = json!({ "userId": "bob", "messageId": id });
-    both_expect([&mut alice, &mut bob], "ReceiveMessage", received).await?;
-    let edit = json!({ "conversationId": CONVERSATION, "messageId": id, "newContent": "Hi Alice" });
-    bob.invoke("EditMessage", edit).await?;
-    let edited = json!({ "messageId": id, "content": "Hi Alice", "edited": true });
-    both_expect([&mut alice, &mut bob], "MessageEdited", edited).await?;
-
-    // Not hers: the server refuses, and nobody gets anything.
-    let reference = json!({ "conversationId": CONVERSATION, "messageId": id });
-    match alice.connection.invoke::<Value>("DeleteMessage", (&reference,)).await {
-        Err(error) => println!(" alice: DeleteMessage of bob's message is refused: {error}"),
-        Ok(_) => return Err("alice could delete bob's message".into()),
-    }
-    bob.invoke("DeleteMessage", reference).await?;
-    let deleted = json!({ "messageId": id, "deletedBy": "bob" });
-    both_expect([&mut alice, &mut bob], "MessageDeleted", deleted).await?;
-    Ok((alice, bob))
+    robin.end().await;
+    page.close().await
 }
 
-fn summarize(person: &Person) {
-    let mut times = person.round_trips.clone();
-    times.sort_unstable();
-    if let (Some(least), Some(most)) = (times.first(), times.last()) {
-        let median = times[times.len() / 2];
-        let count = times.len();
-        println!(
-            "{:>6}: {count} calls, round trip {least:.1?} / {median:.1?} / {most:.1?} (min/median/max)",
-            person.name
-        );
-    }
-}
-
-/// The page says what happened.
-async fn check_page(server: &Server) -> Result<()> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    let address = server.url.trim_start_matches("http://");
-    for (path, expected) in [("/", "<html"), ("/status.json", "\"connections\":2"), ("/healthz", "")] {
-        let mut stream = tokio::net::TcpStream::connect(address).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut response = String::new();
-        timeout(PATIENCE, stream.read_to_string(&mut response)).await??;
-        if !response.starts_with("HTTP/1.1 200") || !response.contains(expected) {
-            let beginning: String = response.chars().take(300).collect();
-            return Err(format!("{path} does not show {expected}: {beginning}").into());
-        }
-        println!("  page: {path} is there");
-    }
-    Ok(())
-}
-
-/// Keeps the page alive until Ctrl-C.
-async fn go_on(server: &mut Server, alice: &mut Person, bob: &mut Person) -> Result<()> {
-    println!("\nOpen {}/ to watch; Ctrl-C ends it.", server.url);
-    let mut round = 0_u32;
-    let mut pause = tokio::time::interval(Duration::from_secs(2));
-    loop {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-            line = server.output.next_line() => match line? {
-                Some(line) => println!("server: {line}"),
-                None => return Err("the server ended".into()),
-            },
-            _ = pause.tick() => {
-                round += 1;
-                let person = if round.is_multiple_of(2) { &mut *alice } else { &mut *bob };
-                let message = json!({ "conversationId": CONVERSATION, "content": format!("message {round}") });
-                let _: Value = person.connection.invoke("SendMessage", (message,)).await?;
-            }
-            Some(_) = alice.events.recv() => {}
-            Some(_) = bob.events.recv() => {}
-        }
-    }
+/// Until standard input ends.
+async fn only_page(arguments: &Arguments) -> Result<()> {
+    let folder = arguments.site.as_deref().ok_or("--site is missing: the folder with the page")?;
+    let page = Page::open(folder, arguments.port).await?;
+    println!("listening on {}", page.url);
+    let mut sink = [0; 64];
+    let mut input = tokio::io::stdin();
+    while !matches!(input.read(&mut sink).await, Ok(0) | Err(_)) {}
+    page.close().await
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let mut server = Server::start(&arguments).await?;
-    let (mut alice, mut bob) = chat(&server).await?;
-    check_page(&server).await?;
-    summarize(&alice);
-    summarize(&bob);
-    if !arguments.check {
-        go_on(&mut server, &mut alice, &mut bob).await?;
+    match arguments.command.as_str() {
+        "page" => only_page(&arguments).await,
+        "hubs" => {
+            let listen = arguments.listen.ok_or("--listen is missing")?.parse()?;
+            let store = arguments.store.ok_or("--store is missing")?;
+            hubs::serve(Hubs { listen, origins: arguments.origins, store }).await
+        }
+        _ => demo(&arguments).await,
     }
-    bob.connection.stop().await;
-    alice.connection.stop().await;
-    server.process.start_kill()?;
-    server.process.wait().await?;
-    Ok(())
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let check = match arguments() {
-        Ok(arguments) => {
-            let check = arguments.check;
-            match run(arguments).await {
-                Ok(()) => check,
-                Err(error) => {
-                    eprintln!("demo: failed: {error}");
-                    return ExitCode::FAILURE;
-                }
-            }
-        }
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("demo: {error}");
             return ExitCode::from(2);
         }
     };
+    let check = arguments.check;
+    if let Err(error) = run(arguments).await {
+        eprintln!("demo: failed: {error}");
+        return ExitCode::FAILURE;
+    }
     if check {
         println!("demo: ok");
     }
