@@ -15,7 +15,7 @@ const root = document.getElementById("app")!;
 
 const enter = async (user: string): Promise<void> => {
   const hubs = makeHubs(await hubsUrl(), user, recall(user)?.positions ?? []);
-  const status = makeStatus(hubs.chat.connection, hubs.tasks.connection);
+  const status = makeStatus(hubs.chat.connection);
   const tasks = makeTasks(hubs);
   const chat = makeChat(user, hubs.chat);
   const signOut = (): void => {

@@ -157,8 +157,10 @@ export const define = ({ test }, { demo, picture }) => {
     await alice.progress("Render trailer", 30);
     await bob.write("Then I will write the announce");
     await alice.typing("bob is typing…");
+    await alice.sees("a round trip", () => /^Round trip \d+ ms, good$/.test(document.querySelector(".quality").textContent));
     await alice.front();
     await page.mouse.move(640, 10);
+    await alice.typing("bob is typing…");
     mkdirSync(dirname(picture), { recursive: true });
     await page.screenshot({ path: picture });
     const { size } = statSync(picture);

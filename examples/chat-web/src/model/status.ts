@@ -30,16 +30,19 @@ const reasonOf = (cause: StateCause): string => {
   }
 };
 
-/** `main` is the connection whose state is shown, `measured` the one whose round trips are: they go to one server. */
-export const makeStatus = (main: HubConnection, measured: HubConnection): Status => {
+/** How often the quality is asked for, in milliseconds. */
+const ASK_EVERY = 1_000;
+
+export const makeStatus = (connection: HubConnection): Status => {
   const changes = makeChanges();
   let reason = "";
   let since = Date.now();
   let retryAt: number | undefined;
   let attempt = 0;
   let oldest: number | undefined;
+  let quality = connection.quality;
 
-  main.onStateChanged(({ to, cause }) => {
+  connection.onStateChanged(({ to, cause }) => {
     since = Date.now();
     reason = to === HubConnectionState.Connected ? "" : reasonOf(cause) || reason;
     if (to === HubConnectionState.Connected) {
@@ -48,23 +51,25 @@ export const makeStatus = (main: HubConnection, measured: HubConnection): Status
     }
     changes.tell();
   });
-  main.onEvent("retryScheduled", (event) => {
+  connection.onEvent("retryScheduled", (event) => {
     retryAt = Date.now() + event.delay;
     attempt = event.previousRetryCount + 1;
     reason = event.reason.message;
     changes.tell();
   });
-  main.onEvent("outboxChanged", ({ outbox }) => {
+  connection.onEvent("outboxChanged", ({ outbox }) => {
     oldest = outbox.oldestAge === null ? undefined : Date.now() - outbox.oldestAge;
     changes.tell();
   });
-  measured.onEvent("qualityChanged", changes.tell);
-  measured.onStateChanged(changes.tell);
+  // The event tells of another grade only.
+  setInterval(async () => {
+    quality = (await connection.metrics()).quality;
+  }, ASK_EVERY);
 
   return {
     changes,
     get state() {
-      return main.state;
+      return connection.state;
     },
     get reason() {
       return reason;
@@ -79,13 +84,13 @@ export const makeStatus = (main: HubConnection, measured: HubConnection): Status
       return attempt;
     },
     get waiting() {
-      return { depth: main.outbox.depth, since: oldest };
+      return { depth: connection.outbox.depth, since: oldest };
     },
     get roundTrip() {
-      return measured.state === HubConnectionState.Connected ? (measured.quality.rtt ?? undefined) : undefined;
+      return connection.state === HubConnectionState.Connected ? (quality.rtt ?? undefined) : undefined;
     },
     get grade() {
-      return measured.quality.grade;
+      return quality.grade;
     },
   };
 };

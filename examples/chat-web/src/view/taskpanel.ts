@@ -3,7 +3,7 @@ import { el, makeList, setText } from "./dom.js";
 
 const WORDS = { running: "", completed: "Done", failed: "Failed", cancelled: "Cancelled", unknown: "Lost" };
 
-const LABELS = { render: "Render", index: "Index", train: "Train" };
+const LABELS = { render: "+ Render", index: "+ Index", train: "+ Train" };
 
 /** The tasks that run on the server. */
 export const taskPanel = (tasks: Tasks): HTMLElement => {
@@ -38,7 +38,7 @@ export const taskPanel = (tasks: Tasks): HTMLElement => {
   const updates = el("p", { className: "quiet updates" });
   const state = el("span", { className: "pill" });
   const buttons = KINDS.map((kind) => {
-    const button = el("button", { type: "button" }, LABELS[kind]);
+    const button = el("button", { type: "button", title: `Start a task: ${kind}` }, LABELS[kind]);
     button.addEventListener("click", () => tasks.start(kind));
     return button;
   });

@@ -26,7 +26,8 @@ pub(crate) struct Hubs {
 /// Serves until standard input ends, so that the server never outlives the program that started it.
 pub(crate) async fn serve(hubs: Hubs) -> Result<()> {
     let mut config = Config::default();
-    config.auth.signing_key = Some(std::env::var(KEY_VARIABLE).map_err(|_| format!("{KEY_VARIABLE} is missing"))?);
+    config.auth.signing_key =
+        Some(std::env::var(KEY_VARIABLE).map_err(|_| format!("{KEY_VARIABLE} is missing"))?);
     config.cors.origins = hubs.origins;
     config.store.path = Some(hubs.store);
     let options =

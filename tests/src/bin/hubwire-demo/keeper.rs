@@ -69,7 +69,8 @@ impl Keeper {
         let output = child.stdout.take().ok_or("the server has no output")?;
         let line = timeout(PATIENCE, BufReader::new(output).lines().next_line()).await??;
         let line = line.ok_or("the server ended at once")?;
-        let address = line.strip_prefix("listening on http://").ok_or("the server does not say where it is")?;
+        let address =
+            line.strip_prefix("listening on http://").ok_or("the server does not say where it is")?;
         *process = Some(child);
         Ok(address.parse()?)
     }

@@ -98,11 +98,18 @@ impl Page {
         for (path, (content_type, body)) in &expected {
             let answer = http::get(&self.url, path).await?;
             if answer.status != 200 || answer.content_type != *content_type || answer.body != body.as_ref() {
-                return Err(format!("{path} is not served as it is: {} {}", answer.status, answer.content_type).into());
+                return Err(format!(
+                    "{path} is not served as it is: {} {}",
+                    answer.status, answer.content_type
+                )
+                .into());
             }
             paths.push((format!("{path} ({content_type})"), body.len()));
         }
-        if !expected.iter().any(|(path, (content_type, _))| path.ends_with(".wasm") && *content_type == "application/wasm") {
+        if !expected
+            .iter()
+            .any(|(path, (content_type, _))| path.ends_with(".wasm") && *content_type == "application/wasm")
+        {
             return Err("the page has no application/wasm".into());
         }
         paths.sort();

@@ -137,4 +137,3 @@ pub(crate) fn summarize(person: &Person) {
         );
     }
 }
-

@@ -66,7 +66,9 @@ impl Server {
             let text = String::from_utf8_lossy(&answer.body);
             if answer.status != 200 || !text.contains(expected) {
                 let beginning: String = text.chars().take(300).collect();
-                return Err(format!("{path} ({}) does not show {expected}: {beginning}", answer.status).into());
+                return Err(
+                    format!("{path} ({}) does not show {expected}: {beginning}", answer.status).into()
+                );
             }
             println!("  page: {path} is there");
         }
