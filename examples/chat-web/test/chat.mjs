@@ -11,7 +11,7 @@ export const define = ({ test }, { demo, picture }) => {
   const two = async (world, conversation) => {
     const people = [];
     for (const name of ["alice", "bob"]) {
-      const person = await Person.join(world, demo, name);
+      const person = await Person.join(world, demo, name, people.length === 0);
       await person.front();
       await person.page.fill(".join input", conversation);
       await person.page.click(".join button");
@@ -118,7 +118,7 @@ export const define = ({ test }, { demo, picture }) => {
       const { alice, bob } = await two(world, "reload");
       await alice.say("before");
       await bob.reads(["before"]);
-      await demo.kill();
+      await alice.server("Kill");
       await alice.state("Reconnecting");
       await alice.say("written without a server");
       await alice.sees("that it is queued", () => document.querySelector(".message:last-child .delivery").textContent === "Queued");
@@ -129,7 +129,7 @@ export const define = ({ test }, { demo, picture }) => {
         ["alice", "before", "sent"],
         ["alice", "written without a server", "pending"],
       ]);
-      await demo.startServer();
+      await alice.server("Start");
       await alice.state("Connected");
       await bob.front();
       await bob.reads(["before", "written without a server"]);

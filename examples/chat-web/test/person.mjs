@@ -7,13 +7,14 @@ export class Person {
   #page;
   name;
 
-  /** Opens a page and joins. */
-  static async join({ context, stray }, demo, name) {
+  /** Opens a page and joins; `fresh` forgets what earlier pages have left behind. */
+  static async join({ context, stray }, demo, name, fresh = false) {
     const person = new Person();
     const page = (person.#page = await context.newPage());
     person.name = name;
     stray.watch(page);
     await page.goto(demo.url);
+    if (fresh) await page.evaluate(() => localStorage.clear());
     await page.fill("#name", name);
     await page.click(".login button");
     await person.state("Connected");
@@ -117,6 +118,12 @@ export class Person {
     const row = this.#row(text);
     await row.hover();
     await row.getByRole("button", { name: "Delete" }).click();
+  }
+
+  /** Presses the button that kills the server, or starts it again. */
+  async server(action) {
+    await this.front();
+    await this.#page.getByRole("button", { name: `${action} the server` }).click();
   }
 
   async start(kind) {

@@ -85,7 +85,7 @@ export const makeTasks = ({ tasks: hub, listTasks, startTask, cancelTask }: Hubs
     }
   });
   // Only to count them: the handler above gets the whole object.
-  connection.on("TaskProgressDelta", () => void updates.deltas++);
+  connection.on("TaskProgressDelta", ({ full }: { full?: boolean }) => void (updates.deltas += full ? 0 : 1));
   hub.on("taskCompleted", ({ taskId }) => end(taskId, "completed", "Done"));
   hub.on("taskFailed", ({ taskId, error }) => end(taskId, "failed", error));
   hub.on("taskCancelled", ({ taskId, reason }) => end(taskId, "cancelled", `Cancelled ${reason ?? ""}`));

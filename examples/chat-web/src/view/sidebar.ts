@@ -26,13 +26,13 @@ export const sidebar = (chat: Chat, signOut: () => void): HTMLElement => {
   chat.changes.watch(() => show([...chat.conversations.values()]));
 
   const name = el("input", {
-    placeholder: "New conversation",
+    placeholder: "Join…",
     maxLength: 32,
     required: true,
     pattern: ".*\\S.*",
     ariaLabel: "Name of the conversation",
   });
-  const form = el("form", { className: "join" }, name, el("button", { type: "submit", ariaLabel: "Open it" }, "+"));
+  const form = el("form", { className: "join" }, name, el("button", { type: "submit", ariaLabel: "Join it" }, "+"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     chat.join(name.value.trim().toLowerCase());

@@ -3,7 +3,7 @@ import { el, makeList, setText } from "./dom.js";
 
 const WORDS = { running: "", completed: "Done", failed: "Failed", cancelled: "Cancelled", unknown: "Lost" };
 
-const LABELS = { render: "+ Render", index: "+ Index", train: "+ Train" };
+const LABELS = { render: "Render", index: "Index", train: "Train" };
 
 /** The tasks that run on the server. */
 export const taskPanel = (tasks: Tasks): HTMLElement => {
@@ -29,6 +29,7 @@ export const taskPanel = (tasks: Tasks): HTMLElement => {
           number.className = `number ${now.outcome}`;
           setText(text, now.text);
           cancel.hidden = now.outcome !== "running";
+          cancel.disabled = tasks.state !== "Connected";
         },
       };
     },
