@@ -39,6 +39,7 @@ test("methods of the chat hub have the arguments of its contract", async () => {
     ["MarkAsRead", { conversationId: "c", messageId: "m" }],
     ["LeaveConversation", "c"],
   ]);
+  assert.deepEqual(fake.calls[0]?.options, { priority: "critical" });
   assert.deepEqual(fake.calls[1]?.options, { durable: true });
   fake.complete(2, { messageId: "m" });
   assert.deepEqual(await message, { messageId: "m" });

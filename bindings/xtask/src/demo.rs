@@ -1,8 +1,9 @@
-//! `cargo xtask demo`: builds the demo and hands over to it.
+//! `cargo xtask demo`: builds the demo and its page, and hands over to it.
 
 use std::process::Command;
 
 use crate::Result;
+use crate::chat_web;
 use crate::process::{Heartbeat, build_binaries, program, run_and_read, shown};
 use crate::summary::Counts;
 
@@ -29,6 +30,9 @@ fn built() -> Result<Command> {
     };
     let mut demo = program(demo);
     demo.arg("--server").arg(server);
+    if let Some(site) = chat_web::site()? {
+        demo.arg("--site").arg(site);
+    }
     Ok(demo)
 }
 

@@ -31,7 +31,7 @@ impl Need {
     pub(crate) fn provide(self) -> Result<()> {
         match self {
             Self::Npm(folder) => {
-                tool("node", "--version", (18, 19), &["nodejs", "npm"])?;
+                node((18, 19))?;
                 tool("npm", "--version", (9, 0), &["nodejs", "npm"])?;
                 npm_ci(&root().join(folder), folder)
             }
@@ -74,6 +74,11 @@ fn tool(name: &str, version_flag: &str, at_least: (u32, u32), packages: &[&str])
         Some((major, minor)) => Err(format!("{wanted} is missing: Debian has {major}.{minor}")),
         None => Err(format!("{wanted} is missing after installing {}", packages.join(", "))),
     }
+}
+
+/// Makes sure of a Node of at least this version.
+pub(crate) fn node(at_least: (u32, u32)) -> Result<()> {
+    tool("node", "--version", at_least, &["nodejs", "npm"])
 }
 
 fn installed(name: &str, version_flag: &str) -> Option<(u32, u32)> {

@@ -125,7 +125,8 @@ export class ChatHubClient extends HubClient<ChatMethods, ChatEvents> {
   }
 
   joinConversation(conversationId: string): Promise<void> {
-    return this.invoke("JoinConversation", conversationId);
+    // Before what an earlier page has left in the outbox: nothing can be said where one has not joined.
+    return this.call("JoinConversation", [conversationId], { priority: "critical" });
   }
 
   leaveConversation(conversationId: string): Promise<void> {

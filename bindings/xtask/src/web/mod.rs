@@ -1,6 +1,7 @@
 //! `cargo xtask web`: the npm package `@hubwire/web`, from the crate to what is published. Also its size, its tests in
 //! Chromium and its measurements.
 
+pub(crate) mod inputs;
 mod suite;
 mod versions;
 
@@ -15,10 +16,10 @@ use crate::suites::JOBS;
 use crate::summary::{self, Counts, Outcome, Row};
 use crate::wasm::check_dependencies;
 
-const PACKAGE: &str = "bindings/web";
+pub(crate) const PACKAGE: &str = "bindings/web";
 const NAME: &str = "hubwire_web";
 
-pub(crate) use self::suite::{NEEDS, suite};
+pub(crate) use self::suite::{NEEDS, counted, suite};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -33,6 +34,20 @@ const STEPS: [Step; 9] = [
     ("short names", shorten),
     ("types", types),
     ("bundle", bundle),
+];
+
+/// What the package is built from.
+const INPUTS: [&str; 10] = [
+    "Cargo.lock",
+    "sdk-core/Cargo.toml",
+    "sdk-core/src",
+    "bindings/js/src",
+    "bindings/web/Cargo.toml",
+    "bindings/web/js",
+    "bindings/web/package-lock.json",
+    "bindings/web/scripts",
+    "bindings/web/src",
+    "bindings/web/tsconfig.json",
 ];
 
 fn folder() -> PathBuf {
@@ -104,8 +119,32 @@ fn size(options: &[&str]) -> Result<()> {
     run(program("node").arg(folder().join("scripts/size.mjs")).args(options))
 }
 
+/// Builds `dist` unless it is what these sources come to.
+pub(crate) fn ensure() -> Result<()> {
+    let present = folder().join("dist/index.js").is_file();
+    if present && inputs::is_built(&stamp(), &inputs::fingerprint(&INPUTS)?) { Ok(()) } else { command(&[]) }
+}
+
+fn stamp() -> PathBuf {
+    folder().join("node_modules/.built-package")
+}
+
 /// Builds `dist`, and stops at the first step that fails.
 fn build() -> Vec<Row> {
+    let before = inputs::fingerprint(&INPUTS);
+    let rows = build_steps();
+    if rows.len() == STEPS.len() && rows.iter().all(has_passed) {
+        // At worst it is built once more.
+        let _ = before.and_then(|fingerprint| inputs::built(&stamp(), &fingerprint));
+    }
+    rows
+}
+
+fn has_passed(row: &Row) -> bool {
+    matches!(&row.outcome, Outcome::Ran(counts) if counts.failed == 0)
+}
+
+fn build_steps() -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, step) in STEPS {
         println!("\n=== web: {name}");

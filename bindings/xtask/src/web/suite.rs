@@ -1,7 +1,8 @@
-//! The `web` suite: the package as it is shipped, in Chromium.
+//! The `web` suite: the package as it is shipped and the example that uses it, in Chromium.
 
 use super::{PACKAGE, build, folder, size};
 use crate::Result;
+use crate::chat_web;
 use crate::process::{Heartbeat, Output, build_binaries, program, root, run, run_and_read};
 use crate::setup::Need;
 use crate::summary::{self, Counts};
@@ -12,6 +13,7 @@ pub(crate) const NEEDS: &[Need] = &[
     Need::WasmTarget,
     Need::Npm(PACKAGE),
     Need::Npm(SHARED),
+    Need::Npm(chat_web::FOLDER),
     Need::Npm("bindings/web/test/packaging/vite"),
     Need::Npm("bindings/web/test/packaging/webpack"),
     Need::Npm("bindings/web/test/packaging/esbuild"),
@@ -28,6 +30,7 @@ pub(crate) fn suite() -> Result<Counts> {
     counts.add(node_tests(SHARED)?);
     counts.add(node_tests(PACKAGE)?);
     counts.add(in_chromium()?);
+    counts.add(chat_web::suite()?);
     Ok(counts)
 }
 
@@ -78,7 +81,7 @@ fn in_chromium() -> Result<Counts> {
 }
 
 /// Counts `pass|fail|skip  FILE > TEST…` lines.
-fn counted(output: &Output) -> Counts {
+pub(crate) fn counted(output: &Output) -> Counts {
     let mut counts = Counts::default();
     for line in output.stdout.lines() {
         match line.split_once("  ") {

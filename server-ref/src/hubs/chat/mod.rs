@@ -2,6 +2,9 @@
 //!
 //! A conversation exists while somebody is in it. Whoever joined it on a connection can write into it from there; a user
 //! with several devices joins once and leaves with the last one. The state is bounded by [`ChatConfig`].
+//!
+//! With [`HubOptions::history`](crate::HubOptions::history), messages and what becomes of them are published: clients that were away get
+//! them later.
 
 mod conversation;
 mod typing;
@@ -17,13 +20,13 @@ use std::time::{Duration, SystemTime};
 
 use hubwire::Time;
 use parking_lot::{Mutex, MutexGuard};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::rate_limit::RateLimiter;
 use crate::clients::HubClients;
 use crate::config::ConfigError;
-use crate::error::{BuildError, HubError};
+use crate::error::{BuildError, HubError, SendError};
 use crate::hub::{Hub, Policy, State};
 use crate::negotiate::random_id;
 use crate::timestamp::iso;
@@ -256,6 +259,15 @@ fn user(ctx: &Context) -> Result<&str, HubError> {
     ctx.user_id().ok_or_else(|| HubError::new("The token names no user"))
 }
 
+/// Tells a conversation of what was said. Who is away gets it later, if the hub keeps history.
+fn tell<E: Serialize>(ctx: &Context, id: &str, target: &str, event: &E) -> Result<(), HubError> {
+    let members = ctx.clients().group(id);
+    match members.publish(target, (event,)) {
+        Err(SendError::NoHistory) => Ok(members.send(target, (event,))?),
+        published => Ok(published.map(drop)?),
+    }
+}
+
 type Chat = State<Arc<ChatHub>>;
 
 async fn send_message(ctx: Context, State(chat): Chat, request: SendMessage) -> Result<Message, HubError> {
@@ -284,7 +296,7 @@ async fn send_message(ctx: Context, State(chat): Chat, request: SendMessage) -> 
         timestamp,
         edited: false,
     };
-    ctx.clients().group(&id).send("ReceiveMessage", (&message,))?;
+    tell(&ctx, &id, "ReceiveMessage", &message)?;
     let typing = conversation.clear_typing(user);
     ChatHub::send_typing(&ctx.clients(), &id, conversation, typing)?;
     Ok(message)
@@ -368,7 +380,7 @@ async fn edit_message(ctx: Context, State(chat): Chat, request: EditMessage) -> 
         timestamp,
         edited: true,
     };
-    Ok(ctx.clients().group(&id).send("MessageEdited", (event,))?)
+    tell(&ctx, &id, "MessageEdited", &event)
 }
 
 async fn delete_message(ctx: Context, State(chat): Chat, request: MessageRef) -> Result<(), HubError> {
@@ -384,7 +396,7 @@ async fn delete_message(ctx: Context, State(chat): Chat, request: MessageRef) ->
         deleted_by: user,
         timestamp: iso(SystemTime::now()),
     };
-    Ok(ctx.clients().group(&id).send("MessageDeleted", (event,))?)
+    tell(&ctx, &id, "MessageDeleted", &event)
 }
 
 async fn mark_as_read(ctx: Context, State(chat): Chat, request: MessageRef) -> Result<(), HubError> {

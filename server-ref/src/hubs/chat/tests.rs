@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ChatConfig, ChatHub};
 use crate::transport::{MemoryClient, memory};
-use crate::{Config, Principal, Server, ServerHandle, auth};
+use crate::{Config, History, HubOptions, Principal, Server, ServerHandle, auth};
 
 const PATH: &str = "/hubs/chat";
 
@@ -15,6 +15,10 @@ struct Fixture {
 }
 
 fn fixture_with(config: ChatConfig) -> Fixture {
+    fixture_as(config, HubOptions::default())
+}
+
+fn fixture_as(config: ChatConfig, options: HubOptions) -> Fixture {
     let chat = ChatHub::new(config);
     let mut config = Config::default();
     // The pings of the server would be in the way of virtual time.
@@ -22,7 +26,7 @@ fn fixture_with(config: ChatConfig) -> Fixture {
     config.times.client_timeout = Duration::from_secs(200_000);
     let authenticator = auth::Authenticator::hs256(b"", &config.auth);
     let builder = Server::builder().config(config).authenticator(authenticator);
-    let server = builder.hub(PATH, chat.hub().unwrap()).build().unwrap();
+    let server = builder.hub_with(PATH, chat.hub().unwrap(), options).build().unwrap();
     Fixture { chat, handle: server.handle() }
 }
 
@@ -103,6 +107,9 @@ impl User {
         let mut events = Vec::new();
         while let Ok(message) = tokio::time::timeout(Duration::from_millis(10), self.receive()).await {
             assert_eq!(message["type"], 1, "{message}");
+            if message["target"] == "HubwirePosition" {
+                continue;
+            }
             assert_eq!(message["arguments"].as_array().unwrap().len(), 1);
             events.push((message["target"].as_str().unwrap().into(), message["arguments"][0].clone()));
         }
@@ -142,6 +149,32 @@ async fn messages_reach_the_members_with_all_fields() {
     // Without an id the server makes one.
     let request = json!([{"conversationId": "room", "content": "2"}]);
     assert_eq!(alice.call("SendMessage", request).await.unwrap()["messageId"].as_str().unwrap().len(), 22);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_history_a_member_who_was_away_gets_what_was_said() {
+    let options = HubOptions { history: Some(History::default()), ..HubOptions::default() };
+    let fixture = fixture_as(ChatConfig::default(), options);
+    let mut alice = fixture.member("alice", "c").await;
+    let mut bob = fixture.connect("bob").await;
+    bob.call("JoinConversation", json!(["c"])).await.unwrap();
+    let position = loop {
+        let position = bob.receive().await["headers"]["hubwire-position"].clone();
+        if position.as_str().is_some_and(|position| position.ends_with("/group:c")) {
+            break position;
+        }
+    };
+    drop(bob);
+    let message = json!({"conversationId": "c", "content": "hello", "messageId": "m"});
+    alice.call("SendMessage", json!([message])).await.unwrap();
+    let edit = json!({"conversationId": "c", "messageId": "m", "newContent": "hello, bob"});
+    alice.call("EditMessage", json!([edit])).await.unwrap();
+
+    let mut bob = fixture.member("bob", "c").await;
+    bob.call("HubwireRecover", json!([[position]])).await.unwrap();
+    let events = bob.settle().await;
+    assert_eq!(names(&events), ["ReceiveMessage", "MessageEdited"]);
+    assert_eq!(events[1].1["content"], "hello, bob");
 }
 
 #[tokio::test(start_paused = true)]
