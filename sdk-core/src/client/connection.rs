@@ -326,7 +326,11 @@ impl<P: OpaquePayload> Client<P> {
     /// What the policy or the server says, but not so that a server is called without a pause, or, for the policy,
     /// against the platform's advice.
     fn bounded(&mut self, delay: Duration, hinted: bool) -> Duration {
-        let delay = if hinted { delay.min(LONGEST_HINT) } else { delay };
+        let mut delay = if hinted { delay.min(LONGEST_HINT) } else { delay };
+        // A page that comes back hears that it does before it hears that its connection is gone.
+        if !hinted && self.hints.take_doubt(self.now) {
+            delay = delay.min(self.random.up_to(HURRY));
+        }
         let mut shortest = Duration::ZERO;
         if let Some(doublings) = self.short_lived.checked_sub(2) {
             let half = (PAUSE << doublings.min(5)).min(LONG_PAUSE) / 2;
