@@ -192,9 +192,22 @@ fn write_glue(into: &Path, options: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What makes the module smallest once it is compressed: another form for the optimiser to start from, twice, and no
-/// hints of alignment, which engines do not use.
-const SMALLEST: [&str; 6] = ["--flatten", "--rereloop", "-Oz", "-Oz", "--dealign", "--strip-debug"];
+/// What makes the module smallest once it is compressed: another form for the optimiser to start from, twice; no large
+/// functions inside of others, where they would have more variables; and no hints of alignment, which engines do not use.
+/// Nothing is in the first kilobyte of the memory: it is the end of the stack.
+const SMALLEST: [&str; 11] = [
+    "--low-memory-unused",
+    "--one-caller-inline-max-function-size=30",
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "-Oz",
+    "--dealign",
+    "--strip-debug",
+];
 
 /// With the wasm-opt of npm: Debian's ends well and writes a module that does not start.
 fn optimise() -> Result<()> {
