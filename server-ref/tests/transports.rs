@@ -283,7 +283,8 @@ async fn events_are_pinged_and_time_out() {
     let (hub, mut ends) = hub();
     let mut config = config();
     config.times.keep_alive = Duration::from_millis(20);
-    config.times.client_timeout = Duration::from_millis(100);
+    // Far behind the first ping, also where this thread has to wait for the processor.
+    config.times.client_timeout = Duration::from_secs(2);
     let server = start_with(config, PATH, hub).await;
     let (mut events, _) = Events::connect(&server, PATH).await;
     assert_eq!(events.records().await.unwrap(), [json!({"type": 6})]);
