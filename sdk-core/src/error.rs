@@ -1,7 +1,7 @@
 use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::ToString;
 use core::fmt;
+
+use crate::text::joined;
 
 /// What went wrong, and whose fault it is.
 ///
@@ -30,7 +30,7 @@ impl Error {
 
     /// The same error with something said before it.
     pub(crate) fn in_context(self, context: &str) -> Self {
-        Self { kind: self.kind, detail: format!("{context}{}", self.detail).into() }
+        Self { kind: self.kind, detail: joined(&[context, &self.detail]).into() }
     }
 }
 
@@ -50,7 +50,7 @@ impl From<crate::protocol::ProtocolError> for Error {
             crate::protocol::ProtocolError::TooLarge { .. } => ErrorKind::Overflow,
             _ => ErrorKind::Protocol,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, error.text())
     }
 }
 

@@ -226,3 +226,25 @@ fn what_is_not_read_is_not_late_on_the_next_connection_either() {
     bench.pass(30 * SECOND);
     assert_ne!(bench.state(), ConnectionState::Connected);
 }
+
+#[test]
+fn a_connection_that_is_lost_just_after_a_sleep_is_replaced_at_once() {
+    let delay_after = |silence: Duration| {
+        let mut config = probing();
+        config.can_probe = false;
+        config.retry = RetryPolicy::table(vec![60 * SECOND; 3]);
+        let mut bench = connected(config);
+        bench.give(Input::Hint(Hint::Resumed));
+        bench.now = bench.now + silence;
+        let outputs = bench.give(Input::Closed(bench.link.unwrap(), Ok(())));
+        outputs
+            .iter()
+            .find_map(|output| match output {
+                Output::Event(Event::RetryScheduled { delay, .. }) => Some(*delay),
+                _ => None,
+            })
+            .unwrap()
+    };
+    assert!(delay_after(SECOND) <= SECOND);
+    assert_eq!(delay_after(6 * SECOND), 60 * SECOND);
+}

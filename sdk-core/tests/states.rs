@@ -239,7 +239,7 @@ fn negotiate_refusals_say_why() {
         (
             Err(RequestFailure::Status { code: 401, text: "Unauthorized".into(), retry_after: None }),
             ErrorKind::Refused,
-            "Failed to complete negotiation with the server: the server answered with status 401: Unauthorized",
+            "Failed to complete negotiation with the server: Error: Unauthorized: Status code '401'",
         ),
         (
             Err(RequestFailure::Protocol(ProtocolError::Negotiate("it is not JSON".into()))),

@@ -7,20 +7,34 @@ const TOLERANCE = 2000;
  * The monotonic clock stands still while the machine sleeps, and the other one may be set at any time. Together they tell
  * how long a sleep was: without that, a connection that died meanwhile would look alive for as long as its timeout.
  */
-export function clock(monotonic: () => number = () => performance.now(), wall: () => number = Date.now): () => number {
-  const origin = wall() - monotonic();
-  let asleep = 0;
-  let setBack = 0;
-  return () => {
-    const expected = origin + monotonic() + asleep;
-    const missed = wall() + setBack - expected;
+export class Clock {
+  readonly #monotonic: () => number;
+  readonly #wall: () => number;
+  /** What has to be added to the monotonic clock. */
+  #offset: number;
+  #setBack = 0;
+
+  constructor(monotonic: () => number = () => performance.now(), wall: () => number = Date.now) {
+    this.#monotonic = monotonic;
+    this.#wall = wall;
+    this.#offset = wall() - monotonic();
+  }
+
+  now(): number {
+    const expected = this.#monotonic() + this.#offset;
+    const missed = this.#wall() + this.#setBack - expected;
     if (missed > TOLERANCE) {
-      asleep += missed;
+      this.#offset += missed;
       return expected + missed;
     }
     if (missed < -TOLERANCE) {
-      setBack -= missed;
+      this.#setBack -= missed;
     }
     return expected;
-  };
+  }
+
+  /** The same without a look whether there was a sleep: for messages, which are many. The next timer looks. */
+  soon(): number {
+    return this.#monotonic() + this.#offset;
+  }
 }

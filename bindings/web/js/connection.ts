@@ -10,7 +10,7 @@ import { sendLeft } from "./courier.js";
 import { EarlyConnection } from "./early.js";
 import { metricsOf } from "./events.js";
 import { Host, RESTORED, slotOf } from "./host.js";
-import { Input } from "./inputs.js";
+import { Input, Status } from "./inputs.js";
 import { load, loaded, type ModuleSource } from "./load.js";
 import { watchPage } from "./page.js";
 import { randomName, randomSeed } from "./random.js";
@@ -236,7 +236,7 @@ export class WebConnection implements BackendConnection {
       this.#stopping.push(resolve);
       this.#enter((core, now) => {
         core.input(Input.Stop, now, 0, 0, 0);
-        if (core.isDisconnected()) {
+        if (core.status(0) & Status.Disconnected) {
           for (const stopped of this.#stopping.splice(0)) {
             stopped();
           }

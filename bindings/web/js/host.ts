@@ -9,11 +9,11 @@ import type { BackendConfig, BackendEvents, Cause, Fault, StateName } from "../.
 import { HubError } from "../../js/src/errors.js";
 import type { HttpResponse } from "../../js/src/http.js";
 import type { Connection } from "../build/wasm/hubwire_web.js";
-import { clock } from "./clock.js";
+import { Clock } from "./clock.js";
 import { ProtocolFault, TooLarge, type Codec, type FlatHeaders, type Frame, type Sink } from "./codec.js";
 import { type EarlyConnection } from "./early.js";
 import { causeOf, eventOf, faultOf } from "./events.js";
-import { Input } from "./inputs.js";
+import { Input, Status } from "./inputs.js";
 import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
 import { handshaken, negotiated } from "./negotiate.js";
 import { keep, live, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
@@ -29,6 +29,8 @@ const LONGEST = 2 ** 31 - 1;
 const ROOM = 20;
 /** Calls that may wait for room. */
 const MAX_WAITING = 65_536;
+/** Names of methods that are remembered. */
+const MAX_NAMES = 1_000;
 /** Ids of calls that the store held: the application's own never get there. */
 const RESTORED = 2 ** 52;
 
@@ -46,10 +48,10 @@ export class Host implements Sink {
   early: EarlyConnection | undefined;
   part: Store | undefined;
   readonly #events: BackendEvents;
-  readonly #now = clock();
+  readonly #clock = new Clock();
   readonly #limit: number;
-  /** Numbers of method names, and those that got none. */
-  readonly #targets = new Map<string, number>();
+  /** Whether calls of a method may pass without being looked into. */
+  readonly #plain = new Map<string, boolean>();
   /** Calls that have not ended: they end here if the core cannot end them. */
   readonly #calls = new Set<number>();
   /** Made while there was no room; in order. */
@@ -80,10 +82,6 @@ export class Host implements Sink {
     this.requests = new Requests(config, codec.encoding_ === 1, this, events);
   }
 
-  get now(): number {
-    return this.#now();
-  }
-
   get broken(): Fault | undefined {
     return this.#broken;
   }
@@ -100,7 +98,7 @@ export class Host implements Sink {
     }
     this.#isBusy = true;
     try {
-      return use(this.core, this.#now());
+      return use(this.core, this.#clock.now());
     } catch (thrown) {
       if (typeof thrown === "string") {
         throw new HubError("Misuse", thrown);
@@ -155,7 +153,7 @@ export class Host implements Sink {
   }
 
   #hasRoom(): boolean {
-    return this.#isBusy || this.core.wantsCalls();
+    return this.#isBusy || !!(this.core.status(0) & Status.WantsCalls);
   }
 
   #resume(): void {
@@ -186,16 +184,16 @@ export class Host implements Sink {
     return this.codec.call_(type, id, target, peek(args) as Encoded, streams, headers);
   }
 
-  encodeItem(id: string, item: number): Frame {
-    return this.codec.item_(id, peek(item) as Encoded);
-  }
-
-  encodeCompletion(id: string, value: number, error: string | undefined): Frame {
-    return this.codec.completion_(id, peek(value) as Encoded | undefined, error);
-  }
-
-  encodeControl(type: number, text: string | undefined, number: number): Frame {
-    return this.codec.control_(type, text, number);
+  encode(type: number, text: string | undefined, slot: number, error: string | undefined, number: number): Frame {
+    const payload = peek(slot) as Encoded;
+    switch (type) {
+      case 2:
+        return this.codec.item_(text!, payload);
+      case 3:
+        return this.codec.completion_(text!, payload, error);
+      default:
+        return this.codec.control_(type, text, number);
+    }
   }
 
   join(frames: Frame[]): Frame {
@@ -263,12 +261,24 @@ export class Host implements Sink {
     );
   }
 
-  retry(request: number, previousRetryCount: number, elapsed: number, kind: string, text: string): void {
-    this.#told.push(() => {
+  retry(request: number, previousRetryCount: number, elapsed: number, [kind, text]: string[]): void {
+    const ask = (): boolean => {
       const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason: faultOf(kind, text)! });
       this.enter((core, now) => core.input(Input.RetryAfter, now, request, delay ?? -1, 0));
-    });
+      return delay !== null;
+    };
+    // As in the official client: a policy that gives up at once makes no reconnecting connection, but a closed one.
+    const at = this.#told.findIndex((tell) => tell === this.#reconnecting);
+    const tell = this.#reconnecting;
+    if (at < 0 || !tell) {
+      this.#told.push(ask);
+    } else {
+      this.#told[at] = () => void (ask() && tell());
+    }
   }
+
+  /** Tells the application that the connection was lost, if that is still to be done. */
+  #reconnecting: (() => void) | undefined;
 
   store(batch: number, changes: unknown[]): void {
     const answer = (error: string | undefined): void => {
@@ -284,9 +294,11 @@ export class Host implements Sink {
 
   // What the driver tells.
 
-  state(state: string, cause: string, allow: boolean, id: string | undefined, previous: string | undefined, kind: string | undefined, text: string | undefined): void {
-    const why = causeOf(cause, allow, id, previous, faultOf(kind, text));
-    this.#told.push(() => this.#stateChanged(state as StateName, why));
+  state(allow: boolean, [state, cause, id, previous, kind, text]: (string | undefined)[]): void {
+    const why = causeOf(cause!, allow, id, previous, faultOf(kind, text));
+    const tell = (): void => this.#stateChanged(state as StateName, why);
+    this.#reconnecting = state === "Reconnecting" ? tell : undefined;
+    this.#told.push(tell);
   }
 
   #stateChanged(state: StateName, cause: Cause): void {
@@ -302,7 +314,7 @@ export class Host implements Sink {
 
   invocation(target: string, args: number, reply: number, delivery: number): void {
     const list = take(args) as unknown[];
-    this.#told.push(() => this.#events.invocation(target, list, reply || undefined, delivery || undefined));
+    this.#told.push(() => this.#events.invocation(target, list, idOf(reply), idOf(delivery)));
   }
 
   completed(call: number, value: number, kind: string | undefined, text: string | undefined): void {
@@ -372,7 +384,7 @@ export class Host implements Sink {
       this.#inputs.push(() => this.received(link, data));
       return;
     }
-    this.#at = this.#now();
+    this.#at = this.#clock.soon();
     this.#reading = link;
     try {
       if (link === this.#established) {
@@ -387,17 +399,17 @@ export class Host implements Sink {
 
   /** What comes before the handshake is over, or from a link that was left behind. */
   #first(link: number, data: string | Uint8Array): void {
-    const isHandshake = this.core.reads(link);
-    if (isHandshake === undefined) {
+    const status = this.core.status(link);
+    if (!(status & (Status.ReadsHandshake | Status.ReadsMessages))) {
       return;
     }
     let whole: string | Uint8Array | undefined = joined(this.#rest, data);
-    if (isHandshake) {
+    if (status & Status.ReadsHandshake) {
       this.#rest = undefined;
       whole = this.#handshake(link, whole);
     }
     // The server may have refused, and the rest may come later.
-    if (this.core.reads(link) !== false) {
+    if (!(this.core.status(link) & Status.ReadsMessages)) {
       this.#rest = whole;
       return;
     }
@@ -439,40 +451,26 @@ export class Host implements Sink {
   }
 
   invoked_(target: string, args: unknown[], size: number): void {
-    if (this.#broken) {
-      return;
-    }
-    const number = this.#targets.get(target) ?? this.#intern(target);
-    const slot = keep(args, size);
-    const before = this.#told.length;
-    let isDirect = false;
-    this.#isBusy = true;
-    if (number < 0) {
-      this.core.receivedCall(this.#at, this.#reading, 1, undefined, target, slot, size, undefined, undefined);
+    // Of most messages the core has to know no more than that they came.
+    if (this.#isIdle && (this.#plain.get(target) ?? this.#isPlain(target)) && this.core.passes(this.#at, this.#reading)) {
+      this.#events.invocation(target, args, undefined, undefined);
     } else {
-      isDirect = this.core.invoked(this.#at, this.#reading, number, slot, size);
-    }
-    this.#isBusy = false;
-    if (isDirect) {
-      take(slot);
-      if (this.#isTelling) {
-        this.#told.splice(before, 0, () => this.#events.invocation(target, args, undefined, undefined));
-      } else {
-        this.#events.invocation(target, args, undefined, undefined);
-      }
-    }
-    if (this.#inputs.length > 0 || this.#told.length > 0 || this.#waiting.length > 0) {
-      this.#leave();
+      this.receivedCall_(1, undefined, target, args, size, undefined, undefined);
     }
   }
 
-  /** The number of a method's name; -1 for one of too many. */
-  #intern(target: string): number {
-    const number = this.core.intern(target);
-    if (number !== undefined) {
-      this.#targets.set(target, number);
+  /** Nothing is to be told or done before what comes now. */
+  get #isIdle(): boolean {
+    return this.#told.length === 0 && this.#inputs.length === 0 && !this.#isTelling && !this.#broken;
+  }
+
+  #isPlain(target: string): boolean {
+    const isPlain = this.core.isPlain(target);
+    // Names come from outside.
+    if (this.#plain.size < MAX_NAMES) {
+      this.#plain.set(target, isPlain);
     }
-    return number ?? -1;
+    return isPlain;
   }
 
   receivedCall_(type: 1 | 4, id: string | undefined, target: string, args: unknown[], size: number, streams: string[] | undefined, headers: FlatHeaders | undefined): void {
@@ -535,6 +533,8 @@ export class Host implements Sink {
     }
   }
 }
+
+const idOf = (id: number): number | undefined => (id < 0 ? undefined : id);
 
 /** How long a token is valid, in seconds, in the answer to its refresh; -1 if it does not say. */
 function lifetimeIn(body: string): number {

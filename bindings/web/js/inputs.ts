@@ -62,3 +62,14 @@ export const enum Input {
   RetryAfter = 31,
   Dispose = 32,
 }
+
+/** The bits of `Connection.status`; those of reading are about the link that it is asked for. */
+export const enum Status {
+  /** Nothing is connected, and nothing is to be. */
+  Disconnected = 1,
+  /** Calls should be made now. */
+  WantsCalls = 2,
+  /** The handshake response comes next. */
+  ReadsHandshake = 4,
+  ReadsMessages = 8,
+}

@@ -81,10 +81,9 @@ export function negotiated(core: Connection, now: number, request: number, body:
     const count = (name: string, none: number): number => (isCount(ours?.[name]) ? ours[name] : none);
     const features = isList(ours?.["features"]) ? ours["features"] : [];
     const epoch = isText(ours?.["epoch"]) ? ours["epoch"] : undefined;
-    core.negotiated(
-      now, request, id, token, version, stateful, lifetime, transports,
-      ours ? count("version", 0) : -1, features, epoch, count("dedupeWindowMs", -1),
-    );
+    const extensions = ours ? count("version", 0) : -1;
+    const all = [id, token, version, stateful, lifetime, extensions, epoch, count("dedupeWindowMs", -1)];
+    core.negotiated(now, request, all, transports, features);
   } catch (fault) {
     if (!(fault instanceof ProtocolFault)) {
       throw fault;

@@ -151,8 +151,11 @@ const statusOf = (error: unknown): number => {
 };
 
 function reasonOf(error: unknown, kind: number): string {
+  if (statusOf(error) === 0 && kind === NEGOTIATE) {
+    // As the official client says it.
+    return String(error);
+  }
   const text = error instanceof Error ? error.message : String(error);
   // The core says the status itself.
-  const own = text.replace(/: Status code '\d+'$/, "");
-  return kind === NEGOTIATE || own ? own : text;
+  return text.replace(/: Status code '\d+'$/, "");
 }

@@ -1,6 +1,7 @@
-// What the package weighs over the network, file by file, and beside the official client. Fails above the budgets.
+// What the package weighs over the network, file by file, and beside the official client. Fails above the budgets; with
+// --no-growth, for as long as they are not reached, above what size.json says. UPDATE=1 writes that.
 // 1 kB = 1000 bytes. Files are compressed one by one, as servers do; totals are sums.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -32,7 +33,22 @@ print(rows);
 const over = rows.filter((row) => row?.budget && row.gzip > row.budget.limit * 1000);
 for (const { name, gzip, budget } of over)
   console.error(`size: ${name} is ${kB(gzip)} kB gzip, the budget is ${budget.limit} kB`);
-process.exit(over.length > 0 ? 1 : 0);
+process.exit(process.argv.includes("--no-growth") ? grown() : over.length > 0 ? 1 : 0);
+
+/** 1 if a total is more than half a percent above what it was. */
+function grown() {
+  const file = join(folder, "size.json");
+  const totals = rows.filter((row) => row?.budget);
+  if (process.env.UPDATE) {
+    const sizes = Object.fromEntries(totals.map(({ name, gzip }) => [name, gzip]));
+    writeFileSync(file, `${JSON.stringify(sizes, undefined, 2)}\n`);
+  }
+  const recorded = JSON.parse(readFileSync(file, "utf8"));
+  const larger = totals.filter(({ name, gzip }) => gzip > recorded[name] * 1.005);
+  for (const { name, gzip } of larger)
+    console.error(`size: ${name} has grown from ${recorded[name]} to ${gzip} bytes gzip`);
+  return larger.length > 0 ? 1 : 0;
+}
 
 /** The modules that importing these loads, now or later. */
 function loaded(...entries) {

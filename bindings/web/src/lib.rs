@@ -8,7 +8,7 @@
 
 extern crate alloc;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -21,13 +21,21 @@ use hubwire::protocol::{
     Headers, HubMessage, Invocation, NegotiateResponse, Negotiated, Outcome, ProtocolError, Redirect,
     StreamInvocation, StreamItem, TransferFormats, Transport,
 };
-use hubwire::web::{Driver, Handle, Host, call_options, config};
+use hubwire::web::{Driver, Handle, Host, call_options, config, strings};
 use hubwire::{ByteString, Error, ErrorKind, Time};
 use js_sys::Array;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
+/// Small code. Memory that is grown is one piece with what was there, so that large blocks do not leave holes.
+struct Small;
+
+impl rlsf::GlobalTlsfOptions for Small {
+    const ENABLE_REALLOCATION: bool = false;
+    const COALESCE_POOLS: bool = true;
+}
+
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: rlsf::GlobalTlsf<Small> = rlsf::GlobalTlsf::new();
 
 /// A trap: JavaScript sees it as a `WebAssembly.RuntimeError`. Texts would be a third of the module.
 #[panic_handler]
@@ -57,12 +65,11 @@ const fn time(now: f64) -> Time {
 }
 
 fn misuse(misuse: Misuse) -> JsValue {
-    JsValue::from_str(&misuse.to_string())
+    JsValue::from_str(&misuse.text())
 }
 
 fn texts(list: Option<Array>) -> Vec<ByteString> {
-    list.map(|list| list.iter().filter_map(|text| text.as_string()).map(ByteString::from).collect())
-        .unwrap_or_default()
+    list.map(|list| strings(&list)).unwrap_or_default()
 }
 
 fn headers(flat: Option<Array>) -> Headers {
@@ -270,16 +277,13 @@ impl Connection {
         self.give(now, Input::Command(command));
     }
 
-    /// Whether nothing is connected, and nothing is to be.
-    #[wasm_bindgen(js_name = isDisconnected)]
-    pub fn is_disconnected(&self) -> bool {
-        self.0.state() == ConnectionState::Disconnected
-    }
-
-    /// Whether calls should be made now, or wait.
-    #[wasm_bindgen(js_name = wantsCalls)]
-    pub fn wants_calls(&self) -> bool {
-        self.0.wants_calls()
+    /// How it stands, in the bits of `Status` in `inputs.ts`.
+    pub fn status(&self, link: u32) -> u32 {
+        let reads = self.0.reads(link);
+        u32::from(self.0.state() == ConnectionState::Disconnected)
+            | u32::from(self.0.wants_calls()) << 1
+            | u32::from(reads == Some(true)) << 2
+            | u32::from(reads == Some(false)) << 3
     }
 
     /// Makes a call: 0 to send, 1 to invoke, 2 for a stream.
@@ -302,8 +306,11 @@ impl Connection {
         };
         let mut request = CallRequest::new(CallId(whole(call)), kind, target, Handle::new(slot, size));
         if let Some(uploads) = uploads {
-            let id = |upload: JsValue| upload.as_f64().map(|id| UploadId(whole(id)));
-            request.uploads = uploads.iter().filter_map(id).collect();
+            for index in 0..uploads.length() {
+                if let Some(id) = uploads.get(index).as_f64() {
+                    request.uploads.push(UploadId(whole(id)));
+                }
+            }
         }
         request.options = call_options(options);
         self.0.command(time(now), Command::Call(request)).map_err(misuse)
@@ -332,48 +339,55 @@ impl Connection {
 
     /// Where it stands in streams with history.
     pub fn positions(&self) -> Array {
-        self.0.positions().iter().map(|position| JsValue::from_str(&position.to_string())).collect()
+        let array = Array::new();
+        for position in self.0.positions() {
+            array.push(&JsValue::from_str(&position.to_text()));
+        }
+        array
     }
 
-    /// A negotiate response: who the connection is (two ids), what the server offers (names, and bits: 1 text, 2 binary),
-    /// and Hubwire's extensions. A number that is missing is -1.
-    #[allow(clippy::too_many_arguments)]
+    /// A negotiate response: its fields, what the server offers (names, and bits: 1 text, 2 binary), and what Hubwire
+    /// servers can besides. The fields: two ids, version, whether it resumes, for how many seconds the token is valid,
+    /// and of Hubwire servers version, epoch and window. A number that is missing is -1.
     pub fn negotiated(
         &mut self,
         now: f64,
         request: u32,
-        connection_id: String,
-        connection_token: Option<String>,
-        version: u8,
-        stateful_reconnect: bool,
-        token_lifetime: f64,
+        fields: &Array,
         transports: &Array,
-        extensions: f64,
         features: &Array,
-        epoch: Option<String>,
-        dedupe_window: f64,
     ) {
-        let transport = |pair: JsValue| {
-            let pair = Array::from(&pair);
-            let bits = whole(pair.get(1).as_f64()?);
-            let transport = Transport::from_name(&pair.get(0).as_string()?)?;
+        let text = |index| fields.get(index).as_string();
+        let count = |index| optional(fields.get(index).as_f64().unwrap_or(-1.0));
+        let mut offers = Vec::new();
+        for index in 0..transports.length() {
+            let pair = Array::from(&transports.get(index));
+            let name = pair.get(0).as_string().unwrap_or_default();
+            let bits = whole(pair.get(1).as_f64().unwrap_or_default());
             let formats = TransferFormats { text: bits & 1 != 0, binary: bits & 2 != 0 };
-            Some(AvailableTransport { transport, formats })
-        };
-        let feature = |name: JsValue| Feature::from_name(&name.as_string()?);
-        let extensions = optional(extensions).map(|version| Extensions {
+            if let Some(transport) = Transport::from_name(&name) {
+                offers.push(AvailableTransport { transport, formats });
+            }
+        }
+        let mut known = Vec::new();
+        for name in strings(features) {
+            if let Some(feature) = Feature::from_name(&name) {
+                known.push(feature);
+            }
+        }
+        let extensions = count(5).map(|version| Extensions {
             version: u32::try_from(version).unwrap_or(u32::MAX),
-            features: features.iter().filter_map(feature).collect(),
-            epoch,
-            dedupe_window: optional(dedupe_window).map(Duration::from_millis),
+            features: known,
+            epoch: text(6),
+            dedupe_window: count(7).map(Duration::from_millis),
         });
         let negotiated = Negotiated {
-            connection_id,
-            connection_token,
-            version,
-            transports: transports.iter().filter_map(transport).collect(),
-            stateful_reconnect,
-            token_lifetime_seconds: optional(token_lifetime),
+            connection_id: text(0).unwrap_or_default(),
+            connection_token: text(1),
+            version: count(2).unwrap_or_default() as u8,
+            transports: offers,
+            stateful_reconnect: fields.get(3).is_truthy(),
+            token_lifetime_seconds: count(4),
             extensions,
         };
         self.0.negotiated(time(now), request, Ok(NegotiateResponse::Accepted(negotiated)));
@@ -386,22 +400,18 @@ impl Connection {
 
     // What came on a link.
 
-    /// Whether the handshake response comes next; undefined if nothing should be read.
-    pub fn reads(&self, link: u32) -> Option<bool> {
-        self.0.reads(link)
+    /// Whether calls of that method may be asked about with `passes`. Never changes.
+    #[wasm_bindgen(js_name = isPlain)]
+    pub fn is_plain(&self, target: &str) -> bool {
+        self.0.is_plain(target)
     }
 
-    /// A number for the name of a method; undefined when there are too many.
-    pub fn intern(&mut self, target: String) -> Option<u32> {
-        self.0.intern(target)
+    /// A call of a plain method without id, headers and streams: true if it is for the handlers, and that is all.
+    pub fn passes(&mut self, now: f64, link: u32) -> bool {
+        self.0.passes(time(now), link)
     }
 
-    /// A call without id, headers and streams. True: JavaScript takes the slot and runs the handlers.
-    pub fn invoked(&mut self, now: f64, link: u32, target: u32, slot: u32, size: u32) -> bool {
-        self.0.invoked(time(now), link, target, Handle::new(slot, size))
-    }
-
-    /// Any other call: type 1 or 4.
+    /// Any call: type 1 or 4.
     #[allow(clippy::too_many_arguments)]
     #[wasm_bindgen(js_name = receivedCall)]
     pub fn received_call(

@@ -2,13 +2,13 @@
 //! wire.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::ByteString;
+use crate::text::{decimal, joined};
 
 use super::call::CallRequest;
 use super::calls::{Finished, Owner, Pending};
@@ -17,7 +17,7 @@ use super::joins::{Join, Joins};
 use super::outbox::{CallName, Departure, Entry, Removed};
 use super::state::ConnectionState;
 use super::stored::{CallKind, Sequence, StoredCall};
-use super::table::Table;
+use super::table::Numbers;
 use super::timers::Timer;
 use super::{Client, Misuse};
 use crate::protocol::delivery::ID_HEADER;
@@ -38,7 +38,7 @@ const CULPRIT: u8 = 3;
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// When calls are late or not worth sending any more. Each call has one entry at most.
-pub(super) type Deadlines = Table<(Time, CallId), ()>;
+pub(super) type Deadlines = Numbers<(Time, CallId), ()>;
 
 impl<P: OpaquePayload> Client<P> {
     pub(super) fn call(&mut self, request: CallRequest<P>) -> Result<(), Misuse> {
@@ -121,7 +121,10 @@ impl<P: OpaquePayload> Client<P> {
         }
         let limit = self.config.max_pending_calls;
         if connected && self.calls.len() >= limit {
-            return Some(Error::new(ErrorKind::Overflow, format!("{limit} calls are waiting already")));
+            return Some(Error::new(
+                ErrorKind::Overflow,
+                joined(&[&decimal(limit as u64), " calls are waiting already"]),
+            ));
         }
         None
     }
@@ -167,7 +170,7 @@ impl<P: OpaquePayload> Client<P> {
             (false, _) | (true, ErrorKind::Cancelled | ErrorKind::OutcomeUnknown) => error,
             (true, _) => Error::new(
                 ErrorKind::OutcomeUnknown,
-                format!("{error} It may have reached the server before."),
+                joined(&[error.detail(), " It may have reached the server before."]),
             ),
         };
         self.end(removed, Err(error));
@@ -210,9 +213,14 @@ impl<P: OpaquePayload> Client<P> {
             1 => {
                 self.isolating = true;
                 if let Some(removed) = self.outbox.suspect(CULPRIT) {
-                    let text =
-                        format!("The server ended the connection {CULPRIT} times over this call: {lost}");
-                    self.end_queued(removed, Error::new(ErrorKind::OutcomeUnknown, text));
+                    let times = decimal(CULPRIT.into());
+                    let parts = [
+                        "The server ended the connection ",
+                        &times,
+                        " times over this call: ",
+                        lost.detail(),
+                    ];
+                    self.end_queued(removed, Error::new(ErrorKind::OutcomeUnknown, joined(&parts)));
                 }
             }
             _ => self.isolating = true,
@@ -233,7 +241,7 @@ impl<P: OpaquePayload> Client<P> {
         let client_id = if durable { Some(self.store_id.as_str()) } else { self.config.client_id.as_deref() };
         match client_id {
             Some(client_id) if !client_id.is_empty() => {
-                vec![(ByteString::from_static(ID_HEADER), format!("{client_id}/{number}").into())]
+                vec![(ByteString::from_static(ID_HEADER), joined(&[client_id, "/", &decimal(number)]).into())]
             }
             _ => Headers::new(),
         }
@@ -341,11 +349,10 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The connection is gone. What may be made again waits for the next one, if there will be one.
     pub(super) fn lose_calls(&mut self, reason: Option<&Error>, another: bool) {
-        let (uploads, pending) = self.calls.take_all();
-        for upload in uploads {
+        while let Some(upload) = self.calls.take_upload() {
             self.event(Event::UploadStopped(upload));
         }
-        for Pending { owner, kind, deadline, kept, .. } in pending {
+        while let Some(Pending { owner, kind, deadline, kept, .. }) = self.calls.take_pending() {
             let Owner::Application(call) = owner else { continue };
             self.unwatch(call, deadline);
             if kept.is_some() {
@@ -366,7 +373,9 @@ impl<P: OpaquePayload> Client<P> {
         }
         if !another {
             let error = match reason {
-                Some(reason) => Error::new(reason.kind(), format!("The call was not sent: {reason}")),
+                Some(reason) => {
+                    Error::new(reason.kind(), joined(&["The call was not sent: ", reason.detail()]))
+                }
                 None => Error::new(ErrorKind::Cancelled, "The call was not sent: the connection was closed."),
             };
             for removed in self.outbox.take_volatile() {
@@ -382,20 +391,24 @@ impl<P: OpaquePayload> Client<P> {
     fn watch(&mut self, call: CallId, deadline: Option<Time>) {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, call), ());
-            self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|((time, _), ())| time));
+            self.watch_first();
         }
     }
 
     fn unwatch(&mut self, call: CallId, deadline: Option<Time>) {
         if let Some(deadline) = deadline {
             self.deadlines.remove((deadline, call));
-            self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|((time, _), ())| time));
+            self.watch_first();
         }
+    }
+
+    fn watch_first(&mut self) {
+        self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|(time, _)| time));
     }
 
     /// Some calls are late.
     pub(super) fn expire_calls(&mut self) {
-        while let Some(((_, call), ())) = self.deadlines.first().filter(|((time, _), ())| *time <= self.now) {
+        while let Some((_, call)) = self.deadlines.first().filter(|(time, _)| *time <= self.now) {
             self.deadlines.pop_first();
             let waiting = self.outbox.waiting(call);
             let late = waiting.map(|entry| entry.deadline.is_some_and(|deadline| deadline <= self.now));
@@ -415,7 +428,7 @@ impl<P: OpaquePayload> Client<P> {
                 }
             }
         }
-        self.timers.set_to(Timer::Deadline, self.deadlines.first().map(|((time, _), ())| time));
+        self.watch_first();
     }
 
     pub(super) fn restore(
@@ -461,7 +474,7 @@ impl<P: OpaquePayload> Client<P> {
             self.event(Event::StoreFailed(error));
         }
         if report.try_again {
-            self.timers.set(Timer::Store, self.now + STORE_AGAIN);
+            self.set_timer(Timer::Store, STORE_AGAIN);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The calls in flight: which wire id each has, and what ends it.
 
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::ByteString;
@@ -11,9 +10,10 @@ use super::io::{CallId, UploadId};
 use super::joins::Join;
 use super::outbox::Place;
 use super::stored::CallKind;
-use super::table::Table;
+use super::table::{Numbers, Table};
 use crate::Time;
 use crate::protocol::{Completion, Outcome};
+use crate::text::{decimal, number};
 use crate::{Error, ErrorKind};
 
 /// Who waits for a completion.
@@ -67,8 +67,8 @@ pub(super) type Finished<P> = (Pending<P>, Result<Option<P>, Error>);
 #[derive(Debug)]
 pub(super) struct Calls<P> {
     pending: Table<u64, Pending<P>>,
-    wire_ids: Table<CallId, u64>,
-    uploads: Table<UploadId, u64>,
+    wire_ids: Numbers<CallId, u64>,
+    uploads: Numbers<UploadId, u64>,
     /// How many of them had queued up.
     queued: usize,
     next_wire_id: u64,
@@ -78,8 +78,8 @@ impl<P> Default for Calls<P> {
     fn default() -> Self {
         Self {
             pending: Table::default(),
-            wire_ids: Table::default(),
-            uploads: Table::default(),
+            wire_ids: Numbers::default(),
+            uploads: Numbers::default(),
             queued: 0,
             next_wire_id: 0,
         }
@@ -106,14 +106,13 @@ impl<P> Calls<P> {
 
     /// Registers the uploads of a call and returns their ids on the wire.
     pub(super) fn open_uploads(&mut self, uploads: &[UploadId]) -> Vec<ByteString> {
-        uploads
-            .iter()
-            .map(|upload| {
-                let wire_id = self.take_wire_id();
-                self.uploads.insert(*upload, wire_id);
-                to_text(wire_id)
-            })
-            .collect()
+        let mut ids = Vec::new();
+        for upload in uploads {
+            let wire_id = self.take_wire_id();
+            self.uploads.insert(*upload, wire_id);
+            ids.push(to_text(wire_id));
+        }
+        ids
     }
 
     /// Registers a call that waits for its completion and returns its id on the wire.
@@ -129,19 +128,18 @@ impl<P> Calls<P> {
 
     /// Forgets the questions of delivery.
     pub(super) fn take_questions(&mut self) -> Vec<Question> {
-        let is_question = |pending: &Pending<P>| matches!(pending.owner, Owner::Delivery(_));
-        let ids: Vec<u64> =
-            self.pending.iter().filter(|(_, pending)| is_question(pending)).map(|(id, _)| id).collect();
-        let taken = ids.into_iter().filter_map(|id| match self.remove(id)?.owner {
-            Owner::Delivery(question) => Some(question),
-            _ => None,
-        });
-        taken.collect()
+        let mut questions = Vec::new();
+        for id in self.pending.find(|pending| matches!(pending.owner, Owner::Delivery(_))) {
+            if let Some(Pending { owner: Owner::Delivery(question), .. }) = self.remove(id) {
+                questions.push(question);
+            }
+        }
+        questions
     }
 
     /// The id on the wire of an upload that still runs.
     pub(super) fn upload(&self, upload: UploadId) -> Option<ByteString> {
-        self.uploads.get(upload).copied().map(to_text)
+        self.uploads.get(upload).map(to_text)
     }
 
     pub(super) fn close_upload(&mut self, upload: UploadId) -> Option<ByteString> {
@@ -150,13 +148,13 @@ impl<P> Calls<P> {
 
     /// Forgets a call that was taken back; returns its id on the wire too.
     pub(super) fn cancel(&mut self, call: CallId) -> Option<(ByteString, Pending<P>)> {
-        let wire_id = *self.wire_ids.get(call)?;
+        let wire_id = self.wire_ids.get(call)?;
         Some((to_text(wire_id), self.remove(wire_id)?))
     }
 
     /// Who waits for an item that came.
     pub(super) fn item(&mut self, invocation_id: &str) -> Option<Result<CallId, Finished<P>>> {
-        let wire_id = from_text(invocation_id)?;
+        let wire_id = number(invocation_id)?;
         match self.pending.get(wire_id)? {
             Pending { kind: CallKind::Stream, owner: Owner::Application(call), .. } => Some(Ok(*call)),
             _ => {
@@ -171,7 +169,7 @@ impl<P> Calls<P> {
 
     /// A completion came. `None` when nobody waits for it.
     pub(super) fn complete(&mut self, completion: Completion<P>) -> Option<Finished<P>> {
-        let pending = self.remove(from_text(&completion.invocation_id)?)?;
+        let pending = self.remove(number(&completion.invocation_id)?)?;
         let result = match completion.outcome {
             Outcome::Void => Ok(None),
             Outcome::Value(value) => Ok(Some(value)),
@@ -189,14 +187,15 @@ impl<P> Calls<P> {
         Some(pending)
     }
 
-    /// The connection is gone, and everything in flight with it.
-    pub(super) fn take_all(&mut self) -> (Vec<UploadId>, Vec<Pending<P>>) {
-        self.wire_ids = Table::default();
-        self.queued = 0;
-        let uploads = self.uploads.iter().map(|(upload, _)| upload).collect();
-        self.uploads = Table::default();
-        let mut pending = core::mem::take(&mut self.pending);
-        (uploads, core::iter::from_fn(|| pending.pop_first()).map(|(_, pending)| pending).collect())
+    /// The connection is gone, and every upload with it: takes one.
+    pub(super) fn take_upload(&mut self) -> Option<UploadId> {
+        self.uploads.pop_first()
+    }
+
+    /// The connection is gone, and every call in flight with it: takes one.
+    pub(super) fn take_pending(&mut self) -> Option<Pending<P>> {
+        let wire_id = self.pending.first()?.0;
+        self.remove(wire_id)
     }
 
     const fn take_wire_id(&mut self) -> u64 {
@@ -207,11 +206,5 @@ impl<P> Calls<P> {
 }
 
 fn to_text(wire_id: u64) -> ByteString {
-    wire_id.to_string().into()
-}
-
-/// `None` for ids that this client never gives out, such as `+1` and `01`.
-fn from_text(id: &str) -> Option<u64> {
-    let canonical = id == "0" || id.as_bytes().first().is_some_and(|first| (b'1'..=b'9').contains(first));
-    if canonical { id.parse().ok() } else { None }
+    decimal(wire_id).into()
 }

@@ -17,7 +17,7 @@
 //! Once a link is shut, input of it is ignored.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -35,15 +35,20 @@ use crate::protocol::{
     self, Close, Extensions, Feature, HandshakeRequest, HandshakeResponse, HubMessage, NegotiateResponse,
     Negotiated, OpaquePayload, ProtocolError, Redirect, Transport,
 };
+use crate::text::joined;
 use crate::{Error, ErrorKind, Time};
+
+const FAILED_NEGOTIATION: &str = "Failed to complete negotiation with the server: ";
+const REFUSED_NEGOTIATION: &str = "Failed to complete negotiation with the server: Error: ";
+const NO_HUB: &str = " Either this is not a SignalR endpoint or there is a proxy blocking the connection.";
 
 /// The text of official servers whose patience for the handshake has ended.
 const TOO_SLOW: &str = "Handshake was canceled.";
 /// A server that takes every connection and drops it must not be called without a pause, whatever the policy says: from
-/// the second connection in a row that was lost sooner than [`lasting`](super::Config::lasting), half of the delay that doubles from one second is certain.
-const PAUSE: Duration = Duration::from_secs(1);
+/// the second connection in a row that was lost sooner than [`lasting`](super::Config::lasting), half of the delay that doubles from one second is certain. In milliseconds, as the next.
+const PAUSE: u64 = 1_000;
 /// The longest pause, and the shortest one while the platform says that it is in vain.
-const LONG_PAUSE: Duration = Duration::from_secs(30);
+const LONG_PAUSE: u64 = 30_000;
 /// A server that asks for more than this has most likely taken one unit for another.
 const LONGEST_HINT: Duration = Duration::from_secs(60 * 60);
 /// How long a server remembers calls that does not say.
@@ -69,13 +74,13 @@ pub(super) enum Phase {
     Opening {
         link: LinkId,
         transport: Transport,
-        negotiated: Option<Negotiated>,
+        negotiated: Option<Box<Negotiated>>,
         attempt: Attempt,
     },
     /// The handshake response.
     Handshaking {
         link: LinkId,
-        negotiated: Option<Negotiated>,
+        negotiated: Option<Box<Negotiated>>,
     },
     Connected {
         link: LinkId,
@@ -299,7 +304,7 @@ impl<P: OpaquePayload> Client<P> {
         match (decision, self.retry_context()) {
             (Decision::After(delay), Some(context)) => {
                 let delay = self.bounded(delay, hinted);
-                self.timers.set(Timer::Retry, self.now + delay);
+                self.set_timer(Timer::Retry, delay);
                 self.phase = Phase::Waiting { asked: None, hinted };
                 self.event(Event::RetryScheduled {
                     previous_retry_count: context.previous_retry_count,
@@ -309,7 +314,7 @@ impl<P: OpaquePayload> Client<P> {
             }
             (Decision::Ask, Some(context)) => {
                 let request = self.next_request();
-                self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+                self.set_timer(Timer::Request, self.config.request_timeout);
                 self.phase = Phase::Waiting { asked: Some(request), hinted };
                 self.out.push_back(Output::Retry(request, context));
             }
@@ -321,14 +326,18 @@ impl<P: OpaquePayload> Client<P> {
     /// What the policy or the server says, but not so that a server is called without a pause, or, for the policy,
     /// against the platform's advice.
     fn bounded(&mut self, delay: Duration, hinted: bool) -> Duration {
-        let delay = if hinted { delay.min(LONGEST_HINT) } else { delay };
+        let mut delay = if hinted { delay.min(LONGEST_HINT) } else { delay };
+        // A page that comes back hears that it does before it hears that its connection is gone.
+        if !hinted && self.hints.take_doubt(self.now) {
+            delay = delay.min(self.random.up_to(HURRY));
+        }
         let mut shortest = Duration::ZERO;
         if let Some(doublings) = self.short_lived.checked_sub(2) {
-            let pause = PAUSE.saturating_mul(1 << doublings.min(5)).min(LONG_PAUSE);
-            shortest = pause / 2 + self.random.up_to(pause / 2);
+            let half = (PAUSE << doublings.min(5)).min(LONG_PAUSE) / 2;
+            shortest = Duration::from_millis(half + self.random.up_to_millis(half));
         }
         if self.hints.discourage() && !hinted {
-            shortest = LONG_PAUSE;
+            shortest = Duration::from_millis(LONG_PAUSE);
         }
         delay.max(shortest)
     }
@@ -357,7 +366,7 @@ impl<P: OpaquePayload> Client<P> {
                 self.out.push_back(Output::Transmit(link, HubMessage::Close(Close::default())));
                 self.out.push_back(Output::Shut(link));
                 self.end_connection();
-                self.timers.set(Timer::Close, self.now + self.config.close_timeout);
+                self.set_timer(Timer::Close, self.config.close_timeout);
                 self.phase = Phase::Closing { link };
                 self.joins.clear();
                 self.lose_calls(None, false);
@@ -372,7 +381,7 @@ impl<P: OpaquePayload> Client<P> {
 
     pub(super) fn handle_token(&mut self, answered: RequestId, token: Result<Option<String>, String>) {
         let token = token.map_err(|reason| {
-            Error::new(ErrorKind::Refused, format!("The access token factory failed: {reason}"))
+            Error::new(ErrorKind::Refused, joined(&["The access token factory failed: ", &reason]))
         });
         match &mut self.phase {
             Phase::Token { request, attempt } if *request == answered => match token {
@@ -429,7 +438,9 @@ impl<P: OpaquePayload> Client<P> {
         }
         let mut attempt = core::mem::take(attempt);
         match response {
-            Ok(NegotiateResponse::Accepted(negotiated)) => self.choose_transport(attempt, negotiated),
+            Ok(NegotiateResponse::Accepted(negotiated)) => {
+                self.choose_transport(attempt, Box::new(negotiated))
+            }
             Ok(NegotiateResponse::Redirect(Redirect { url, access_token })) => {
                 if attempt.redirects >= self.config.max_redirects {
                     let error = Error::new(ErrorKind::Protocol, "Negotiate redirection limit exceeded.");
@@ -448,15 +459,21 @@ impl<P: OpaquePayload> Client<P> {
             }
             Err(failure) => {
                 let (fault, hint) = (Fault::of(&failure), failure.retry_after());
-                let error =
-                    failure.into_error().in_context("Failed to complete negotiation with the server: ");
+                // The official client's texts.
+                let (context, advice) = match &failure {
+                    RequestFailure::Status { code: 404, .. } => (REFUSED_NEGOTIATION, NO_HUB),
+                    RequestFailure::Status { .. } => (REFUSED_NEGOTIATION, ""),
+                    _ => (FAILED_NEGOTIATION, ""),
+                };
+                let error = failure.into_error();
+                let error = Error::new(error.kind(), joined(&[context, error.detail(), advice]));
                 self.attempt_failed(error, fault, hint);
             }
         }
     }
 
     /// Takes the first transport, in the server's order, that both ends can use and that has not failed.
-    fn choose_transport(&mut self, attempt: Attempt, negotiated: Negotiated) {
+    fn choose_transport(&mut self, attempt: Attempt, negotiated: Box<Negotiated>) {
         if negotiated.stateful_reconnect && self.config.stateful_reconnect.is_none() {
             let text = "Client didn't negotiate Stateful Reconnect but the server did.";
             return self.attempt_failed(Error::new(ErrorKind::Protocol, text), Fault::Final, None);
@@ -477,21 +494,19 @@ impl<P: OpaquePayload> Client<P> {
             }
             Some((_, last)) => {
                 let kind = last.kind();
-                let failures = attempt
-                    .failed
-                    .iter()
-                    .map(|(transport, error)| format!("{} failed: {error}", transport.name()));
-                let failures = failures.collect::<Vec<_>>().join("; ");
-                let text = format!(
-                    "Unable to connect to the server with any of the available transports. {failures}"
-                );
+                let text = "Unable to connect to the server with any of the available transports. ";
+                let mut text = String::from(text);
+                for (index, (transport, error)) in attempt.failed.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    text += &joined(&[separator, transport.name(), " failed: ", error.detail()]);
+                }
                 (Error::new(kind, text), Fault::Passing)
             }
         };
         self.attempt_failed(error, fault, None);
     }
 
-    fn open(&mut self, attempt: Attempt, transport: Transport, negotiated: Option<Negotiated>) {
+    fn open(&mut self, attempt: Attempt, transport: Transport, mut negotiated: Option<Box<Negotiated>>) {
         self.last_link += 1;
         let link = LinkId(self.last_link);
         let url = match &negotiated {
@@ -513,14 +528,13 @@ impl<P: OpaquePayload> Client<P> {
                 .unwrap_or_default(),
         };
         // Only a WebSocket can be replaced by another.
-        let negotiated = negotiated.map(|negotiated| Negotiated {
-            stateful_reconnect: negotiated.stateful_reconnect && transport == Transport::WebSockets,
-            ..negotiated
-        });
+        if let Some(negotiated) = &mut negotiated {
+            negotiated.stateful_reconnect &= transport == Transport::WebSockets;
+        }
         let token = attempt.token.clone();
         self.out.push_back(Output::Open(link, LinkRequest { transport, url, token, resumes: false }));
         self.timers.stop_connection();
-        self.timers.set(Timer::Open, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Open, self.config.request_timeout);
         self.phase = Phase::Opening { link, transport, negotiated, attempt };
     }
 
@@ -533,7 +547,7 @@ impl<P: OpaquePayload> Client<P> {
                 let request = HandshakeRequest { encoding: self.config.encoding, version };
                 self.out.push_back(Output::Handshake(opened, request));
                 self.timers.stop_connection();
-                self.timers.set(Timer::Handshake, self.now + self.config.handshake_timeout);
+                self.set_timer(Timer::Handshake, self.config.handshake_timeout);
                 self.phase = Phase::Handshaking { link: opened, negotiated };
             }
             Phase::Resuming { step: ResumeStep::Opening(link), .. } if *link == opened => {
@@ -567,7 +581,7 @@ impl<P: OpaquePayload> Client<P> {
         let request = LinkRequest { transport: Transport::WebSockets, url, token, resumes: true };
         self.out.push_back(Output::Open(link, request));
         self.timers.stop_connection();
-        self.timers.set(Timer::Open, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Open, self.config.request_timeout);
         self.phase = Phase::Resuming { step: ResumeStep::Opening(link), lost };
     }
 
@@ -575,9 +589,10 @@ impl<P: OpaquePayload> Client<P> {
         self.timers.stop_connection();
         self.phase = Phase::Connected { link };
         self.heard();
-        self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
-        let messages = self.stateful.as_mut().map(Stateful::resume).unwrap_or_default();
-        self.out.extend(messages.into_iter().map(|message| Output::Transmit(link, message)));
+        self.set_timer(Timer::KeepAlive, self.config.keep_alive_interval);
+        if let Some(stateful) = &mut self.stateful {
+            stateful.resume(|message| self.out.push_back(Output::Transmit(link, message)));
+        }
         self.metrics.resumes += 1;
         self.event(Event::Resumed);
     }
@@ -626,7 +641,7 @@ impl<P: OpaquePayload> Client<P> {
             Ok(HandshakeResponse { error: Some(text) }) => {
                 // What servers say to a client that was too slow: the next time it may be faster.
                 let fault = if text == TOO_SLOW { Fault::Passing } else { Fault::Final };
-                let text = format!("Server returned handshake error: {text}");
+                let text = joined(&["Server returned handshake error: ", &text]);
                 self.attempt_failed(Error::new(ErrorKind::Refused, text), fault, None);
             }
             Err(error) => {
@@ -657,9 +672,9 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     pub(super) fn server_closed(&mut self, close: Close) {
-        let error = close
-            .error
-            .map(|text| Error::new(ErrorKind::Refused, format!("Server returned an error on close: {text}")));
+        let error = close.error.map(|text| {
+            Error::new(ErrorKind::Refused, joined(&["Server returned an error on close: ", &text]))
+        });
         match (close.allow_reconnect, error) {
             (true, None) => {
                 let cause = Cause::ServerClosed { allow_reconnect: true };
@@ -775,7 +790,9 @@ impl<P: OpaquePayload> Client<P> {
                     return self.lost(lost, None);
                 }
                 // A policy that says nothing must not be the end of trying.
-                Phase::Waiting { .. } => return self.follow(Decision::After(LONG_PAUSE), false),
+                Phase::Waiting { .. } => {
+                    return self.follow(Decision::After(Duration::from_millis(LONG_PAUSE)), false);
+                }
                 Phase::Token { .. } => "The access token factory did not answer in time.",
                 _ => "The server did not answer the negotiation in time.",
             },
@@ -840,7 +857,7 @@ impl<P: OpaquePayload> Client<P> {
 
     fn take_request(&mut self) -> RequestId {
         self.timers.stop_connection();
-        self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Request, self.config.request_timeout);
         self.next_request()
     }
 

@@ -1,7 +1,7 @@
 //! Everything that crosses the border of the core: what goes in, what comes out, and the ids in both.
 
 use crate::ByteString;
-use alloc::format;
+use crate::text::{decimal, joined};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -305,17 +305,17 @@ impl RequestFailure {
     pub(super) fn into_error(self) -> Error {
         use crate::ErrorKind;
         match self {
-            Self::Status { code, text, .. } if text.is_empty() => {
-                Error::new(ErrorKind::Refused, format!("the server answered with status {code}"))
-            }
+            // The official clients' text.
             Self::Status { code, text, .. } => {
-                Error::new(ErrorKind::Refused, format!("the server answered with status {code}: {text}"))
+                let parts = [&text, ": Status code '", &decimal(code.into()), "'"];
+                Error::new(ErrorKind::Refused, joined(&parts))
             }
             // The official clients' text.
             Self::Closed { code, reason } => {
                 let reason = if reason.is_empty() { "no reason given" } else { &reason };
-                let text = format!("WebSocket closed with status code: {code} ({reason}).");
-                Error::new(ErrorKind::Network, text)
+                let parts =
+                    ["WebSocket closed with status code: ", &decimal(code.into()), " (", reason, ")."];
+                Error::new(ErrorKind::Network, joined(&parts))
             }
             Self::Network(detail) => Error::new(ErrorKind::Network, detail),
             Self::Protocol(error) => error.into(),

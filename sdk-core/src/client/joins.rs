@@ -53,18 +53,19 @@ impl<P: OpaquePayload> Joins<P> {
 
     /// The server refuses that one.
     pub(super) fn forget(&mut self, join: &Join<P>) {
-        self.0.retain(|other| {
-            !(other.target.eq_ignore_ascii_case(&join.target) && other.arguments.is_same(&join.arguments))
-        });
+        self.remove(&join.target, &join.arguments);
+    }
+
+    fn remove(&mut self, target: &str, arguments: &P) {
+        self.0
+            .retain(|join| !(join.target.eq_ignore_ascii_case(target) && join.arguments.is_same(arguments)));
     }
 
     /// A call is made: if it leaves, what it leaves is not to be joined again.
     pub(super) fn leave(&mut self, rules: &[JoinRule], target: &str, arguments: &P) {
         for rule in rules {
             if rule.leave.as_ref().is_some_and(|leave| leave.eq_ignore_ascii_case(target)) {
-                self.0.retain(|join| {
-                    !(join.target.eq_ignore_ascii_case(&rule.join) && join.arguments.is_same(arguments))
-                });
+                self.remove(&rule.join, arguments);
             }
         }
     }

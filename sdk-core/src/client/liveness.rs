@@ -7,6 +7,7 @@ use super::calls::{Owner, Pending};
 use super::io::{Hint, LinkId, Output};
 use super::quality::Probe;
 use super::timers::Timer;
+use crate::Time;
 use crate::protocol::{Call, HubMessage, Invocation, OpaquePayload};
 
 /// How often the round-trip time is measured at most. Only together with a message that goes out anyway: a connection
@@ -20,12 +21,20 @@ const LIVENESS_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Hints {
     offline: bool,
     background: bool,
+    /// When the platform last said something that makes a connection look dead and an attempt look promising.
+    doubted: Option<Time>,
 }
 
 impl Hints {
     /// Attempts to connect would most likely be in vain, or are not urgent.
     pub(super) const fn discourage(&self) -> bool {
         self.offline || self.background
+    }
+
+    /// Whether the platform has said a moment ago that an attempt would most likely succeed. Only once.
+    pub(super) fn take_doubt(&mut self, now: Time) -> bool {
+        let doubted = self.doubted.take();
+        doubted.is_some_and(|at| now.since(at) <= LIVENESS_TIMEOUT) && !self.discourage()
     }
 
     /// Timers may be late.
@@ -53,8 +62,9 @@ impl<P: OpaquePayload> Client<P> {
 
     /// The connection may be dead without anybody having said so: asks, with little patience.
     fn doubt(&mut self) {
+        self.hints.doubted = Some(self.now);
         if self.phase.connected().is_some() && self.ask() {
-            self.timers.set(Timer::Liveness, self.now + LIVENESS_TIMEOUT);
+            self.set_timer(Timer::Liveness, LIVENESS_TIMEOUT);
         }
     }
 
@@ -102,7 +112,7 @@ impl<P: OpaquePayload> Client<P> {
         self.timers.stop(Timer::Liveness);
         // What is not read cannot be late.
         if !self.established.inherent_keep_alive && !self.paused {
-            self.timers.set(Timer::ServerTimeout, self.now + self.config.server_timeout);
+            self.set_timer(Timer::ServerTimeout, self.config.server_timeout);
         }
     }
 }

@@ -109,7 +109,6 @@ mod url;
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -133,6 +132,7 @@ pub use stored::{CallKind, Priority, Restored, Sequence, StoreOp, StoredCall};
 use crate::protocol::{
     Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation, StreamItem,
 };
+use crate::text::{decimal, joined};
 use crate::{Error, ErrorKind, Time};
 use calling::Deadlines;
 use calls::Calls;
@@ -309,6 +309,21 @@ impl<P: OpaquePayload> Client<P> {
         Ok(())
     }
 
+    /// A call of the server without id, headers and streams has come on that link, of a method that
+    /// [is plain](Self::is_plain). True if it is for the application as it is, and that was all there was to do; else
+    /// nothing was done, and it has to be given to [`handle`](Self::handle). For drivers for which building a message
+    /// costs more than this.
+    pub fn pass(&mut self, now: Time, link: LinkId) -> bool {
+        let is_idle = self.out.is_empty() && self.timers.are_idle(now.max(self.now));
+        if !is_idle || self.phase.connected() != Some(link) || self.stateful.is_some() {
+            return false;
+        }
+        self.now = self.now.max(now);
+        self.heard();
+        self.metrics.messages_received += 1;
+        true
+    }
+
     /// Tells what has changed since the last time.
     fn report(&mut self) {
         let progress = self.outbox.progress(self.now);
@@ -386,7 +401,7 @@ impl<P: OpaquePayload> Client<P> {
         if matches!(verdict, Verdict::HandleAndAcknowledge | Verdict::DropAndAcknowledge)
             && !self.timers.is_set(Timer::Acknowledge)
         {
-            self.timers.set(Timer::Acknowledge, self.now + ACKNOWLEDGE_AFTER);
+            self.set_timer(Timer::Acknowledge, ACKNOWLEDGE_AFTER);
         }
         match verdict {
             Verdict::Handle | Verdict::HandleAndAcknowledge => self.handle_message(message),
@@ -448,12 +463,18 @@ impl<P: OpaquePayload> Client<P> {
         // While a lost link is being replaced what counts waits in the buffer, and the rest is not worth sending later.
         if let Some(link) = self.phase.connected() {
             if !self.established.inherent_keep_alive {
-                self.timers.set(Timer::KeepAlive, self.now + self.config.keep_alive_interval);
+                self.set_timer(Timer::KeepAlive, self.config.keep_alive_interval);
             }
             self.metrics.messages_sent += 1;
             self.out.push_back(Output::Transmit(link, message));
             self.probe_if_due();
         }
+    }
+
+    /// Sets a timer, from now on. Never inlined: it has many callers.
+    #[inline(never)]
+    fn set_timer(&mut self, timer: Timer, after: Duration) {
+        self.timers.set(timer, self.now + after);
     }
 
     fn event(&mut self, event: Event<P>) {
@@ -477,20 +498,27 @@ pub enum Misuse {
     SkipNegotiation,
 }
 
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Misuse {
+    /// What to tell people.
+    pub fn text(self) -> String {
         match self {
-            Self::NotDisconnected(state) => write!(
-                f,
-                "Cannot start a HubConnection that is not in the 'Disconnected' state; it is in '{state}'."
-            ),
-            Self::CallInUse(call) => write!(f, "The call id {} is in use.", call.0),
-            Self::UploadInUse(upload) => write!(f, "The upload id {} is in use.", upload.0),
-            Self::RestoredLate => f.write_str("What the store held must come before everything else."),
+            // The official client's text.
+            Self::NotDisconnected(_) => {
+                "Cannot start a HubConnection that is not in the 'Disconnected' state.".into()
+            }
+            Self::CallInUse(call) => joined(&["The call id ", &decimal(call.0), " is in use."]),
+            Self::UploadInUse(upload) => joined(&["The upload id ", &decimal(upload.0), " is in use."]),
+            Self::RestoredLate => "What the store held must come before everything else.".into(),
             Self::SkipNegotiation => {
-                f.write_str("Negotiation can only be skipped when using the WebSocket transport directly.")
+                "Negotiation can only be skipped when using the WebSocket transport directly.".into()
             }
         }
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 
@@ -498,6 +526,6 @@ impl core::error::Error for Misuse {}
 
 impl From<Misuse> for Error {
     fn from(misuse: Misuse) -> Self {
-        Self::new(ErrorKind::Misuse, misuse.to_string())
+        Self::new(ErrorKind::Misuse, misuse.text())
     }
 }

@@ -12,16 +12,17 @@
 //! store has forgotten the call, and a call counts as accepted only when the store has it.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
 use crate::ByteString;
+use crate::text::{decimal, joined};
 
 use super::io::{BatchId, CallId, UploadId};
 use super::stored::{CallKind, Priority, Sequence, StoreOp, StoredCall};
-use super::table::{Names, Table};
+use super::table::{Names, Numbers, Table};
+use super::timers::earlier;
 use crate::protocol::OpaquePayload;
 use crate::{Error, ErrorKind, Time};
 
@@ -135,7 +136,7 @@ impl<P: OpaquePayload> Entry<P> {
 
     /// When something has to be done about the call while it is queued.
     pub(super) fn earliest_deadline(&self) -> Option<Time> {
-        self.expires_at.into_iter().chain(self.deadline).min()
+        earlier(self.expires_at, self.deadline)
     }
 }
 
@@ -175,20 +176,20 @@ pub(super) struct Outbox<P> {
     queue: Table<Place, Slot<P>>,
     /// In flight, and kept to be sent again.
     in_flight: Table<Place, Slot<P>>,
-    places: Table<CallId, Place>,
+    places: Numbers<CallId, Place>,
     keys: Names<Place>,
     /// By time and by the number of the place, which is no other call's.
-    queued_at: Table<(Time, u64), ()>,
+    queued_at: Numbers<(Time, u64), ()>,
     bytes: usize,
     next: u64,
     // The store.
     ops: Vec<StoreOp<P>>,
     writing: Option<(BatchId, Vec<StoreOp<P>>)>,
     last_batch: u64,
-    storing: Table<Sequence, Place>,
+    storing: Numbers<Sequence, Place>,
     /// Calls that have ended, until the store has forgotten them.
     ending: Table<Sequence, Ended<P>>,
-    ending_calls: Table<CallId, ()>,
+    ending_calls: Numbers<CallId, ()>,
 }
 
 impl<P> Default for Outbox<P> {
@@ -196,17 +197,17 @@ impl<P> Default for Outbox<P> {
         Self {
             queue: Table::default(),
             in_flight: Table::default(),
-            places: Table::default(),
+            places: Numbers::default(),
             keys: Names::default(),
-            queued_at: Table::default(),
+            queued_at: Numbers::default(),
             bytes: 0,
             next: 0,
             ops: Vec::new(),
             writing: None,
             last_batch: 0,
-            storing: Table::default(),
+            storing: Numbers::default(),
             ending: Table::default(),
-            ending_calls: Table::default(),
+            ending_calls: Numbers::default(),
         }
     }
 }
@@ -261,14 +262,14 @@ impl<P: OpaquePayload> Outbox<P> {
     /// Whether one of the calls that wait has that upload.
     pub(super) fn contains_upload(&self, upload: UploadId) -> bool {
         // Few calls have uploads, and few of those wait.
-        self.queue.values().any(|slot| slot.entry.uploads.contains(&upload))
+        self.queue.any(|slot| slot.entry.uploads.contains(&upload))
     }
 
     pub(super) fn progress(&self, now: Time) -> OutboxProgress {
         OutboxProgress {
             depth: self.places.len(),
             bytes: self.bytes,
-            oldest_age: self.queued_at.first().map(|((at, _), ())| now.since(at)),
+            oldest_age: self.queued_at.first().map(|(at, _)| now.since(at)),
         }
     }
 
@@ -312,21 +313,28 @@ impl<P: OpaquePayload> Outbox<P> {
         let mut given_up = Vec::new();
         let bytes = entry.byte_len();
         if bytes > config.max_bytes {
-            let text =
-                format!("The call takes {bytes} bytes, the outbox holds {} at most.", config.max_bytes);
+            let (bytes, most) = (decimal(bytes as u64), decimal(config.max_bytes as u64));
+            let text = joined(&["The call takes ", &bytes, " bytes, the outbox holds ", &most, " at most."]);
             return Err((Box::new(entry), Error::new(ErrorKind::Overflow, text)));
         }
         let key = entry.supersede_key.as_ref();
         let superseded = key.and_then(|key| self.keys.get(key)).copied();
         let freed = superseded.and_then(|place| self.queue.get(place)).map_or((0, 0), |slot| (1, slot.bytes));
         let Some(victims) = self.victims(config, entry.priority, bytes, freed, superseded) else {
-            let text = format!(
-                "The outbox is full: {} of {} calls, {} of {} bytes.",
-                self.places.len(),
-                config.max_items,
-                self.bytes,
-                config.max_bytes
-            );
+            let [calls, max_calls, bytes, max_bytes] =
+                [self.places.len(), config.max_items, self.bytes, config.max_bytes]
+                    .map(|number| decimal(number as u64));
+            let text = joined(&[
+                "The outbox is full: ",
+                &calls,
+                " of ",
+                &max_calls,
+                " calls, ",
+                &bytes,
+                " of ",
+                &max_bytes,
+                " bytes.",
+            ]);
             return Err((Box::new(entry), Error::new(ErrorKind::Overflow, text)));
         };
         for place in victims {
@@ -368,33 +376,45 @@ impl<P: OpaquePayload> Outbox<P> {
         let mut items = (self.places.len() + 1).saturating_sub(freed.0);
         let mut total = (self.bytes + bytes).saturating_sub(freed.1);
         let mut victims = Vec::new();
-        let mut candidates = self.candidates(priority, config.when_full);
+        let mut last = None;
         while items > config.max_items || total > config.max_bytes {
-            let (place, freed) = candidates.find(|(place, _)| Some(*place) != superseded)?;
-            items -= 1;
-            total = total.saturating_sub(freed);
-            victims.push(place);
+            let (place, slot) = self.candidate(priority, config.when_full, last)?;
+            last = Some(place);
+            if last != superseded {
+                items -= 1;
+                total = total.saturating_sub(slot.bytes);
+                victims.push(place);
+            }
         }
         Some(victims)
     }
 
-    /// The calls that may give way to one of that priority, with their bytes, in the order in which they do.
-    fn candidates(
+    /// The call that gives way next to one of that priority, after that one.
+    fn candidate(
         &self,
         priority: Priority,
         policy: FullPolicy,
-    ) -> Box<dyn Iterator<Item = (Place, usize)> + '_> {
-        let bytes = |(place, slot): (Place, &Slot<P>)| (place, slot.bytes);
-        match policy {
-            FullPolicy::Reject => Box::new(core::iter::empty()),
-            FullPolicy::DropNewest => Box::new(self.queue.down_to((Reverse(priority), 0)).map(bytes)),
+        last: Option<Place>,
+    ) -> Option<(Place, &Slot<P>)> {
+        let found = match policy {
+            FullPolicy::Reject => None,
+            FullPolicy::DropNewest => self.queue.before(last),
             FullPolicy::DropOldest => {
-                let lower = Priority::ALL.into_iter().filter(move |lower| *lower <= priority);
-                Box::new(lower.flat_map(move |lower| {
-                    self.queue.range((Reverse(lower), 0), (Reverse(lower), u64::MAX)).map(bytes)
-                }))
+                let mut level = last.map_or(Priority::Low, |(Reverse(level), _)| level);
+                let mut last = last;
+                loop {
+                    let next = match last.take() {
+                        Some(last) => self.queue.after(last),
+                        None => self.queue.from((Reverse(level), 0)),
+                    };
+                    match next {
+                        Some(((Reverse(found), _), _)) if found == level => break next,
+                        _ => level = *Priority::ALL.get(level as usize + 1)?,
+                    }
+                }
             }
-        }
+        };
+        found.filter(|((Reverse(found), _), _)| *found <= priority)
     }
 
     fn insert(&mut self, place: Place, slot: Slot<P>) {
@@ -488,14 +508,13 @@ impl<P: OpaquePayload> Outbox<P> {
         };
         let is_forgotten =
             |slot: &Slot<P>| !slot.entry.idempotent && slot.entry.maybe_sent && !is_remembered(&slot.entry);
-        let places: Vec<_> =
-            self.queue.iter().filter(|(_, slot)| is_forgotten(slot)).map(|(place, _)| place).collect();
-        places.into_iter().filter_map(|place| self.remove(place)).collect()
+        let places = self.queue.find(is_forgotten);
+        self.remove_all(&places)
     }
 
     /// A call could not be sent at once.
     pub(super) fn mark_waited(&mut self, call: CallId) {
-        if let Some(slot) = self.places.get(call).and_then(|place| self.queue.get_mut(*place)) {
+        if let Some(slot) = self.places.get(call).and_then(|place| self.queue.get_mut(place)) {
             slot.entry.waited = true;
         }
     }
@@ -539,7 +558,7 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// Takes a call back that waits.
     pub(super) fn cancel(&mut self, call: CallId) -> Option<Removed<P>> {
-        let place = *self.places.get(call)?;
+        let place = self.places.get(call)?;
         if !self.queue.contains(place) {
             return None;
         }
@@ -548,14 +567,23 @@ impl<P: OpaquePayload> Outbox<P> {
 
     /// The call, if it waits.
     pub(super) fn waiting(&self, call: CallId) -> Option<&Entry<P>> {
-        self.queue.get(*self.places.get(call)?).map(|slot| &slot.entry)
+        self.queue.get(self.places.get(call)?).map(|slot| &slot.entry)
     }
 
     /// Takes out everything that no store keeps.
     pub(super) fn take_volatile(&mut self) -> Vec<Removed<P>> {
-        let places: Vec<_> =
-            self.queue.iter().filter(|(_, slot)| slot.sequence.is_none()).map(|(place, _)| place).collect();
-        places.into_iter().filter_map(|place| self.remove(place)).collect()
+        let places = self.queue.find(|slot| slot.sequence.is_none());
+        self.remove_all(&places)
+    }
+
+    fn remove_all(&mut self, places: &[Place]) -> Vec<Removed<P>> {
+        let mut removed = Vec::new();
+        for place in places {
+            if let Some(one) = self.remove(*place) {
+                removed.push(one);
+            }
+        }
+        removed
     }
 
     /// What is to be written now. One batch at a time: what comes meanwhile makes the next one.

@@ -29,8 +29,15 @@ pub enum Grade {
     Good,
 }
 
-const GOOD: Duration = Duration::from_millis(150);
-const FAIR: Duration = Duration::from_millis(400);
+// In nanoseconds, as everything that is computed here.
+const GOOD: u64 = 150_000_000;
+const FAIR: u64 = 400_000_000;
+
+/// At most a year: nobody waits longer, and no sum of those is too large.
+fn nanos(time: Duration) -> u64 {
+    const YEAR: u64 = 365 * 24 * 60 * 60;
+    time.as_secs().min(YEAR) * 1_000_000_000 + u64::from(time.subsec_nanos())
+}
 
 /// Measures one connection after the other.
 #[derive(Debug, Default)]
@@ -88,23 +95,19 @@ impl Monitor {
     /// An answer came.
     pub(super) fn answered(&mut self, probe: Probe, now: Time) {
         let Some((_, at)) = self.asked.take_if(|(asked, _)| *asked == probe) else { return };
-        let sample = now.since(at);
-        let (rtt, jitter) = match self.quality.rtt {
+        let sample = nanos(now.since(at));
+        let (rtt, jitter) = match self.quality.rtt.map(nanos) {
             None => (sample, sample / 2),
             Some(rtt) => {
-                let deviation = sample.abs_diff(rtt);
-                (
-                    rtt.saturating_mul(7).saturating_add(sample) / 8,
-                    (self.quality.jitter.saturating_mul(3).saturating_add(deviation)) / 4,
-                )
+                ((rtt * 7 + sample) / 8, (nanos(self.quality.jitter) * 3 + sample.abs_diff(rtt)) / 4)
             }
         };
-        let felt = rtt.saturating_add(jitter.saturating_mul(2));
-        let grade = match felt {
+        let grade = match rtt + jitter * 2 {
             felt if felt < GOOD => Grade::Good,
             felt if felt < FAIR => Grade::Fair,
             _ => Grade::Poor,
         };
-        self.quality = Quality { grade, rtt: Some(rtt), jitter };
+        let (rtt, jitter) = (Some(Duration::from_nanos(rtt)), Duration::from_nanos(jitter));
+        self.quality = Quality { grade, rtt, jitter };
     }
 }

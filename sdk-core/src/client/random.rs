@@ -41,10 +41,15 @@ impl Random {
     pub(super) fn up_to(&mut self, duration: Duration) -> Duration {
         let millis =
             duration.as_secs().saturating_mul(1000).saturating_add(u64::from(duration.subsec_millis()));
-        Duration::from_millis(match millis.checked_add(1) {
+        Duration::from_millis(self.up_to_millis(millis))
+    }
+
+    /// One of the numbers from zero to that one, both included, each as likely as the others.
+    pub(super) fn up_to_millis(&mut self, millis: u64) -> u64 {
+        match millis.checked_add(1) {
             Some(bound) => self.below(bound),
             None => self.next(),
-        })
+        }
     }
 }
 

@@ -60,8 +60,8 @@ impl<V> Recent<V> {
         Some((name, value))
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.values_mut().map(|(_, value)| value)
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut V)) {
+        self.entries.change_all(|(_, value)| change(value));
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ByteString, &V)> {

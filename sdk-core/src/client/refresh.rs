@@ -24,7 +24,7 @@ impl<P: OpaquePayload> Client<P> {
     /// It is time for another token.
     pub(super) fn begin_refresh(&mut self) {
         let request = self.next_request();
-        self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Request, self.config.request_timeout);
         self.out.push_back(Output::Token(request));
         self.refreshing = Some(Refreshing::Token(request));
     }
@@ -43,7 +43,7 @@ impl<P: OpaquePayload> Client<P> {
 
     pub(super) fn post_refresh(&mut self, token: Option<String>) {
         let request = self.next_request();
-        self.timers.set(Timer::Request, self.now + self.config.request_timeout);
+        self.set_timer(Timer::Request, self.config.request_timeout);
         // The application's own endpoint, even after a redirect.
         let url = url::refresh(&self.config.url, &self.established.id);
         self.out.push_back(Output::Refresh(request, HttpRequest { url, token }));
@@ -73,7 +73,7 @@ impl<P: OpaquePayload> Client<P> {
     pub(super) fn refresh_failed(&mut self, error: Error) {
         self.refreshing = None;
         self.timers.stop(Timer::Request);
-        self.timers.set(Timer::Refresh, self.now + REFRESH_AGAIN);
+        self.set_timer(Timer::Refresh, REFRESH_AGAIN);
         self.event(Event::TokenRefreshed(Err(error)));
     }
 }

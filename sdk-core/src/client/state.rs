@@ -20,15 +20,22 @@ pub enum ConnectionState {
     Disconnecting,
 }
 
-impl fmt::Display for ConnectionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ConnectionState {
+    /// The name, the same in every language.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Disconnected => "Disconnected",
             Self::Connecting => "Connecting",
             Self::Connected => "Connected",
             Self::Reconnecting => "Reconnecting",
             Self::Disconnecting => "Disconnecting",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ConnectionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

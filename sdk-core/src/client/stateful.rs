@@ -3,7 +3,6 @@
 
 use crate::protocol::reliable::{ReplayBuffer, SequenceTracker};
 use crate::protocol::{HubMessage, OpaquePayload, ProtocolError};
-use alloc::vec::Vec;
 
 #[derive(Debug)]
 pub(super) struct Stateful<P> {
@@ -82,9 +81,11 @@ impl<P: OpaquePayload> Stateful<P> {
     }
 
     /// A new transport is open: what has to be sent on it before anything else.
-    pub(super) fn resume(&mut self) -> Vec<HubMessage<P>> {
+    pub(super) fn resume(&mut self, mut send: impl FnMut(HubMessage<P>)) {
         self.received.transport_replaced();
-        let sequence = HubMessage::Sequence { sequence_id: self.sent.first_id() };
-        core::iter::once(sequence).chain(self.sent.replay().cloned()).collect()
+        send(HubMessage::Sequence { sequence_id: self.sent.first_id() });
+        for message in self.sent.replay() {
+            send(message.clone());
+        }
     }
 }

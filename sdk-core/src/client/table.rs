@@ -1,7 +1,6 @@
-//! Maps by number and by name. All of them share the code of two B-trees: each other kind of B-tree would be kilobytes
+//! Maps by number and by name. All of them share the code of one ordered list: each kind of B-tree would be kilobytes
 //! more of WebAssembly.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
@@ -17,7 +16,6 @@ use crate::Time;
 type Pair = [u64; 2];
 
 const FIRST: Pair = [0, 0];
-const LAST: Pair = [u64::MAX, u64::MAX];
 
 /// What can be written as two numbers.
 pub(super) trait Key: Copy {
@@ -51,6 +49,14 @@ impl Key for u64 {
     }
 }
 
+impl Key for () {
+    fn to_pair(self) -> Pair {
+        FIRST
+    }
+
+    fn from_pair(_: Pair) -> Self {}
+}
+
 impl Key for (Time, CallId) {
     fn to_pair(self) -> Pair {
         [self.0.as_millis(), self.1.0]
@@ -82,91 +88,298 @@ impl Key for (Reverse<Priority>, u64) {
     }
 }
 
-/// Where values are, by number.
+/// How long a list is at most: short enough to be moved about, long enough that there are few of them. Tests are to see
+/// many.
+const LONGEST: usize = if cfg!(test) { 4 } else { 128 };
+
+/// So many slots are kept when they are empty.
+const KEPT: usize = LONGEST / 2;
+
+/// Numbers of slots in the order of their keys, which are elsewhere: short lists, one behind the other, so that no
+/// change moves more than one of them.
 #[derive(Debug, Default)]
-struct Index(BTreeMap<Pair, u32>);
+struct Order(Vec<Vec<u32>>);
 
-// Never inlined: that is the purpose.
-impl Index {
+/// A list, and a place in it.
+type Position = (usize, usize);
+
+// Here and below: never inlined, since many kinds of maps share it.
+impl Order {
+    /// The first position that is not before.
     #[inline(never)]
-    fn get(&self, key: Pair) -> Option<u32> {
-        self.0.get(&key).copied()
+    fn position(&self, is_before: &dyn Fn(u32) -> bool) -> Position {
+        let list = self.0.partition_point(|list| list.last().is_some_and(|last| is_before(*last)));
+        let at = self.0.get(list).map_or(0, |list| list.partition_point(|slot| is_before(*slot)));
+        (list, at)
     }
 
     #[inline(never)]
-    fn insert(&mut self, key: Pair, slot: u32) {
-        self.0.insert(key, slot);
+    fn get(&self, (list, at): Position) -> Option<u32> {
+        self.0.get(list)?.get(at).copied()
+    }
+
+    /// The one before that position.
+    #[inline(never)]
+    fn before(&self, (list, at): Position) -> Option<u32> {
+        match at.checked_sub(1) {
+            Some(at) => self.get((list, at)),
+            None => self.0.get(list.checked_sub(1)?)?.last().copied(),
+        }
     }
 
     #[inline(never)]
-    fn remove(&mut self, key: Pair) -> Option<u32> {
-        self.0.remove(&key)
+    fn insert(&mut self, (mut list, mut at): Position, slot: u32) {
+        if list == self.0.len() {
+            // Behind all the others.
+            match self.0.last() {
+                Some(last) if last.len() < LONGEST => (list, at) = (list - 1, last.len()),
+                _ => self.0.push(Vec::new()),
+            }
+        } else if self.0[list].len() == LONGEST {
+            let half = LONGEST / 2;
+            let rest = self.0[list].split_off(half);
+            self.0.insert(list + 1, rest);
+            if at > half {
+                (list, at) = (list + 1, at - half);
+            }
+        }
+        self.0[list].insert(at, slot);
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, (list, at): Position) {
+        self.0[list].remove(at);
+        // The last one is kept for the next key.
+        if self.0[list].is_empty() && self.0.len() > 1 {
+            self.0.remove(list);
+        }
+    }
+}
+
+/// Keys, in their order, and the slot of each: slots are counted from 0 and used again.
+#[derive(Debug)]
+struct Index<K> {
+    order: Order,
+    keys: Vec<K>,
+    free: Vec<u32>,
+}
+
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Self { order: Order::default(), keys: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<K> Index<K> {
+    const fn len(&self) -> usize {
+        self.keys.len() - self.free.len()
+    }
+
+    /// The slot for a new key.
+    fn add(&mut self, at: Position, key: K) -> u32 {
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.keys[slot as usize] = key;
+                slot
+            }
+            None => {
+                self.keys.push(key);
+                // Memory ends long before.
+                u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.order.insert(at, slot);
+        slot
+    }
+
+    fn take(&mut self, at: Position, slot: u32) {
+        self.order.remove(at);
+        self.free.push(slot);
+        if self.len() == 0 && self.keys.len() > KEPT {
+            // What a burst needed is given back.
+            *self = Self::default();
+        }
+    }
+}
+
+impl Index<Pair> {
+    #[inline(never)]
+    fn position(&self, key: Pair) -> Position {
+        self.order.position(&|slot| self.keys[slot as usize] < key)
     }
 
     #[inline(never)]
     fn first_from(&self, key: Pair) -> Option<(Pair, u32)> {
-        self.0.range(key..).next().map(|(key, slot)| (*key, *slot))
+        let slot = self.order.get(self.position(key))?;
+        Some((self.keys[slot as usize], slot))
     }
 
     #[inline(never)]
-    fn last_to(&self, key: Pair) -> Option<(Pair, u32)> {
-        self.0.range(..=key).next_back().map(|(key, slot)| (*key, *slot))
+    fn last_before(&self, key: Option<Pair>) -> Option<(Pair, u32)> {
+        let end = key.map_or((self.order.0.len(), 0), |key| self.position(key));
+        let slot = self.order.before(end)?;
+        Some((self.keys[slot as usize], slot))
+    }
+
+    #[inline(never)]
+    fn get(&self, key: Pair) -> Option<u32> {
+        self.first_from(key).filter(|(found, _)| *found == key).map(|(_, slot)| slot)
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, key: Pair) -> u32 {
+        let slot = self.get(key);
+        slot.unwrap_or_else(|| self.add(self.position(key), key))
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, key: Pair) -> Option<u32> {
+        let slot = self.get(key)?;
+        self.take(self.position(key), slot);
+        Some(slot)
     }
 }
 
-/// Values in places that are used again.
+impl Index<ByteString> {
+    #[inline(never)]
+    fn position(&self, name: &str) -> Position {
+        self.order.position(&|slot| *self.keys[slot as usize] < *name)
+    }
+
+    #[inline(never)]
+    fn get(&self, name: &str) -> Option<u32> {
+        self.order.get(self.position(name)).filter(|slot| *self.keys[*slot as usize] == *name)
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, name: ByteString) -> u32 {
+        let slot = self.get(&name);
+        slot.unwrap_or_else(|| self.add(self.position(&name), name))
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, name: &str) -> Option<u32> {
+        let slot = self.get(name)?;
+        self.take(self.position(name), slot);
+        Some(slot)
+    }
+}
+
+/// The values of an index, by slot.
+type Slots<V> = Vec<Option<V>>;
+
+fn put<V>(slots: &mut Slots<V>, slot: u32, value: V) {
+    let slot = slot as usize;
+    if slot == slots.len() {
+        slots.push(None);
+    }
+    slots[slot] = Some(value);
+}
+
+fn take<V>(slots: &mut Slots<V>, slot: u32, left: usize) -> Option<V> {
+    let value = slots.get_mut(slot as usize)?.take();
+    if left == 0 && slots.len() > KEPT {
+        *slots = Slots::new();
+    }
+    value
+}
+
+/// Pairs by pairs, in their order.
+#[derive(Debug, Default)]
+struct Pairs {
+    index: Index<Pair>,
+    values: Vec<Pair>,
+}
+
+impl Pairs {
+    #[inline(never)]
+    fn get(&self, key: Pair) -> Option<Pair> {
+        self.values.get(self.index.get(key)? as usize).copied()
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, key: Pair, value: Pair) {
+        let slot = self.index.insert(key) as usize;
+        if slot == self.values.len() {
+            self.values.push(value);
+        } else {
+            self.values[slot] = value;
+        }
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, key: Pair) -> Option<Pair> {
+        let value = self.get(key)?;
+        self.index.remove(key);
+        if self.index.keys.is_empty() {
+            self.values = Vec::new();
+        }
+        Some(value)
+    }
+}
+
+/// A map of numbers by numbers, in the order of the keys.
 #[derive(Debug)]
-struct Slots<V> {
-    values: Vec<Option<V>>,
-    free: Vec<u32>,
+pub(super) struct Numbers<K, V> {
+    pairs: Pairs,
+    types: PhantomData<(K, V)>,
 }
 
-impl<V> Slots<V> {
-    const fn new() -> Self {
-        Self { values: Vec::new(), free: Vec::new() }
+impl<K, V> Default for Numbers<K, V> {
+    #[inline(never)]
+    fn default() -> Self {
+        Self { pairs: Pairs::default(), types: PhantomData }
+    }
+}
+
+impl<K: Key, V: Key> Numbers<K, V> {
+    pub(super) const fn len(&self) -> usize {
+        self.pairs.index.len()
     }
 
-    const fn len(&self) -> usize {
-        self.values.len() - self.free.len()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    fn put(&mut self, value: V) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.values[slot as usize] = Some(value);
-            return slot;
-        }
-        self.values.push(Some(value));
-        // Memory ends long before.
-        u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
+    pub(super) fn contains(&self, key: K) -> bool {
+        self.get(key).is_some()
     }
 
-    fn get(&self, slot: u32) -> Option<&V> {
-        self.values.get(slot as usize)?.as_ref()
+    pub(super) fn get(&self, key: K) -> Option<V> {
+        self.pairs.get(key.to_pair()).map(V::from_pair)
     }
 
-    fn get_mut(&mut self, slot: u32) -> Option<&mut V> {
-        self.values.get_mut(slot as usize)?.as_mut()
+    /// Puts a value in, instead of the one that was there.
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        self.pairs.insert(key.to_pair(), value.to_pair());
     }
 
-    fn take(&mut self, slot: u32) -> Option<V> {
-        let value = self.values.get_mut(slot as usize)?.take();
-        self.free.push(slot);
-        if self.len() == 0 {
-            // What a burst needed is given back.
-            *self = Self::new();
-        }
-        value
+    pub(super) fn remove(&mut self, key: K) -> Option<V> {
+        self.pairs.remove(key.to_pair()).map(V::from_pair)
+    }
+
+    /// The first key, if any.
+    pub(super) fn first(&self) -> Option<K> {
+        self.pairs.index.first_from(FIRST).map(|(key, _)| K::from_pair(key))
+    }
+
+    /// Takes out the first key, if any.
+    pub(super) fn pop_first(&mut self) -> Option<K> {
+        let key = self.first()?;
+        self.remove(key);
+        Some(key)
     }
 }
 
 /// A map whose keys are numbers, in their order.
 pub(super) struct Table<K, V> {
-    index: Index,
+    index: Index<Pair>,
     slots: Slots<V>,
     keys: PhantomData<K>,
 }
 
 impl<K, V> Default for Table<K, V> {
+    #[inline(never)]
     fn default() -> Self {
         Self { index: Index::default(), slots: Slots::new(), keys: PhantomData }
     }
@@ -174,17 +387,18 @@ impl<K, V> Default for Table<K, V> {
 
 impl<K, V: fmt::Debug> fmt::Debug for Table<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.index.0.iter().map(|(key, slot)| (key, self.slots.get(*slot)))).finish()
+        let slots = self.index.order.0.iter().flatten().map(|slot| *slot as usize);
+        f.debug_map().entries(slots.map(|slot| (self.index.keys[slot], &self.slots[slot]))).finish()
     }
 }
 
 impl<K: Key, V> Table<K, V> {
     pub(super) const fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.slots.len() == 0
+        self.index.len() == 0
     }
 
     pub(super) fn contains(&self, key: K) -> bool {
@@ -192,74 +406,79 @@ impl<K: Key, V> Table<K, V> {
     }
 
     pub(super) fn get(&self, key: K) -> Option<&V> {
-        self.slots.get(self.index.get(key.to_pair())?)
+        self.slots.get(self.index.get(key.to_pair())? as usize)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        self.slots.get_mut(self.index.get(key.to_pair())?)
+        self.slots.get_mut(self.index.get(key.to_pair())? as usize)?.as_mut()
     }
 
     /// Puts a value in, instead of the one that was there.
+    #[inline(never)]
     pub(super) fn insert(&mut self, key: K, value: V) {
-        let key = key.to_pair();
-        if let Some(slot) = self.index.get(key) {
-            self.slots.values[slot as usize] = Some(value);
-        } else {
-            let slot = self.slots.put(value);
-            self.index.insert(key, slot);
-        }
+        put(&mut self.slots, self.index.insert(key.to_pair()), value);
     }
 
+    #[inline(never)]
     pub(super) fn remove(&mut self, key: K) -> Option<V> {
         let slot = self.index.remove(key.to_pair())?;
-        self.slots.take(slot)
+        take(&mut self.slots, slot, self.index.len())
     }
 
     /// The first entry, if any.
     pub(super) fn first(&self) -> Option<(K, &V)> {
-        self.iter().next()
+        self.entry(self.index.first_from(FIRST))
     }
 
     /// Takes out the first entry, if any.
     pub(super) fn pop_first(&mut self) -> Option<(K, V)> {
-        let (key, slot) = self.index.first_from(FIRST)?;
-        self.index.remove(key);
-        Some((K::from_pair(key), self.slots.take(slot)?))
+        let key = K::from_pair(self.index.first_from(FIRST)?.0);
+        Some((key, self.remove(key)?))
+    }
+
+    fn entry(&self, found: Option<(Pair, u32)>) -> Option<(K, &V)> {
+        let (key, slot) = found?;
+        Some((K::from_pair(key), self.slots.get(slot as usize)?.as_ref()?))
+    }
+
+    /// The first entry that is not before the key.
+    pub(super) fn from(&self, key: K) -> Option<(K, &V)> {
+        self.entry(self.index.first_from(key.to_pair()))
+    }
+
+    /// The first entry behind the key.
+    pub(super) fn after(&self, key: K) -> Option<(K, &V)> {
+        self.entry(self.index.first_from(after(key.to_pair())?))
+    }
+
+    /// The last entry before the key, or of all.
+    pub(super) fn before(&self, key: Option<K>) -> Option<(K, &V)> {
+        self.entry(self.index.last_before(key.map(K::to_pair)))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
-        self.between(FIRST, LAST)
-    }
-
-    /// The entries between two keys, both included.
-    pub(super) fn range(&self, from: K, to: K) -> impl Iterator<Item = (K, &V)> {
-        self.between(from.to_pair(), to.to_pair())
-    }
-
-    fn between(&self, from: Pair, to: Pair) -> impl Iterator<Item = (K, &V)> {
-        let mut next = Some(from);
+        let mut next = self.first();
         core::iter::from_fn(move || {
-            let (key, slot) = self.index.first_from(next?)?;
-            next = after(key);
-            let value = self.slots.get(slot)?;
-            (key <= to).then(|| (K::from_pair(key), value))
+            let entry = next?;
+            next = self.after(entry.0);
+            Some(entry)
         })
     }
 
-    /// The entries from the last one down to a key, which is included.
-    pub(super) fn down_to(&self, to: K) -> impl Iterator<Item = (K, &V)> {
-        let (mut next, to) = (Some(LAST), to.to_pair());
-        core::iter::from_fn(move || {
-            let (key, slot) = self.index.last_to(next?)?;
-            next = before(key);
-            let value = self.slots.get(slot)?;
-            (key >= to).then(|| (K::from_pair(key), value))
-        })
+    /// The keys of some values, in their order.
+    pub(super) fn find(&self, is_wanted: impl Fn(&V) -> bool) -> Vec<K> {
+        let mut keys = Vec::new();
+        for (key, value) in self.iter() {
+            if is_wanted(value) {
+                keys.push(key);
+            }
+        }
+        keys
     }
 
-    /// The values, in no order.
-    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.slots.values.iter().flatten()
+    /// Whether there is such a value.
+    pub(super) fn any(&self, is_wanted: impl Fn(&V) -> bool) -> bool {
+        self.slots.iter().any(|slot| slot.as_ref().is_some_and(&is_wanted))
     }
 }
 
@@ -271,77 +490,61 @@ const fn after([high, low]: Pair) -> Option<Pair> {
     }
 }
 
-const fn before([high, low]: Pair) -> Option<Pair> {
-    match (low.checked_sub(1), high.checked_sub(1)) {
-        (Some(low), _) => Some([high, low]),
-        (None, Some(high)) => Some([high, u64::MAX]),
-        (None, None) => None,
-    }
-}
-
-/// A map whose keys are names.
+/// A map whose keys are names, in their order.
 #[derive(Debug)]
 pub(super) struct Names<V> {
-    index: BTreeMap<ByteString, u32>,
+    index: Index<ByteString>,
     slots: Slots<V>,
 }
 
 impl<V> Default for Names<V> {
+    #[inline(never)]
     fn default() -> Self {
-        Self { index: BTreeMap::new(), slots: Slots::new() }
+        Self { index: Index::default(), slots: Slots::new() }
     }
-}
-
-/// Where the value of a name is.
-#[inline(never)]
-fn find(index: &BTreeMap<ByteString, u32>, name: &str) -> Option<u32> {
-    index.get(name).copied()
-}
-
-#[inline(never)]
-fn put(index: &mut BTreeMap<ByteString, u32>, name: ByteString, slot: u32) {
-    index.insert(name, slot);
-}
-
-#[inline(never)]
-fn forget(index: &mut BTreeMap<ByteString, u32>, name: &str) -> Option<u32> {
-    index.remove(name)
 }
 
 impl<V> Names<V> {
     pub(super) const fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&V> {
-        self.slots.get(find(&self.index, name)?)
+        self.slots.get(self.index.get(name)? as usize)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
-        self.slots.get_mut(find(&self.index, name)?)
+        self.slots.get_mut(self.index.get(name)? as usize)?.as_mut()
     }
 
     /// Puts a value in, instead of the one that was there.
     pub(super) fn insert(&mut self, name: ByteString, value: V) {
-        if let Some(slot) = find(&self.index, &name) {
-            self.slots.values[slot as usize] = Some(value);
-        } else {
-            let slot = self.slots.put(value);
-            put(&mut self.index, name, slot);
-        }
+        put(&mut self.slots, self.index.insert(name), value);
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<V> {
-        let slot = forget(&mut self.index, name)?;
-        self.slots.take(slot)
+        let slot = self.index.remove(name)?;
+        take(&mut self.slots, slot, self.index.len())
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.slots.values.iter_mut().flatten()
+    /// Changes all values, in no order.
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut V)) {
+        for value in self.slots.iter_mut().flatten() {
+            change(value);
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ByteString, &V)> {
-        self.index.iter().filter_map(|(name, slot)| Some((name, self.slots.get(*slot)?)))
+        let mut at = (0, 0);
+        core::iter::from_fn(move || {
+            let order = &self.index.order;
+            let slot = order.get(at).or_else(|| {
+                at = (at.0 + 1, 0);
+                order.get(at)
+            })? as usize;
+            at.1 += 1;
+            Some((&self.index.keys[slot], self.slots[slot].as_ref()?))
+        })
     }
 }
 
@@ -358,35 +561,47 @@ mod tests {
         fn a_table_is_a_map(ops in prop::collection::vec((0u8..4, 0u64..24, any::<u16>()), 0..200)) {
             let (mut table, mut model) = (Table::default(), BTreeMap::new());
             let (mut names, mut named) = (Names::default(), BTreeMap::new());
+            let mut numbers = Numbers::default();
             for (op, key, value) in ops {
                 let name = ByteString::from(key.to_string());
                 match op {
                     0 | 1 => {
                         table.insert(key, value);
+                        numbers.insert(key, u64::from(value));
                         model.insert(key, value);
                         names.insert(name.clone(), value);
                         named.insert(name.clone(), value);
                     }
                     2 => {
-                        prop_assert_eq!(table.remove(key), model.remove(&key));
+                        prop_assert_eq!(table.remove(key), model.get(&key).copied());
+                        prop_assert_eq!(numbers.remove(key), model.remove(&key).map(u64::from));
                         prop_assert_eq!(names.remove(&name), named.remove(&name));
                     }
                     _ => {
-                        prop_assert_eq!(table.pop_first(), model.pop_first());
+                        let first = model.pop_first();
+                        prop_assert_eq!(table.pop_first(), first);
+                        prop_assert_eq!(numbers.pop_first(), first.map(|(key, _)| key));
                     }
                 }
                 prop_assert_eq!(table.get(key), model.get(&key));
                 prop_assert_eq!(table.contains(key), model.contains_key(&key));
+                prop_assert_eq!(numbers.get(key), model.get(&key).map(|value| u64::from(*value)));
+                prop_assert_eq!((numbers.len(), numbers.first()), (table.len(), table.first().map(|(key, _)| key)));
                 prop_assert_eq!(names.get(&name), named.get(&name));
                 prop_assert_eq!((table.len(), names.len()), (model.len(), named.len()));
             }
             let all: Vec<_> = model.iter().map(|(key, value)| (*key, value)).collect();
             prop_assert_eq!(table.iter().collect::<Vec<_>>(), all.clone());
             prop_assert_eq!(table.first(), all.first().copied());
-            let some: Vec<_> = model.range(5..=15).map(|(key, value)| (*key, value)).collect();
-            prop_assert_eq!(table.range(5, 15).collect::<Vec<_>>(), some);
-            let down: Vec<_> = model.range(10..).rev().map(|(key, value)| (*key, value)).collect();
-            prop_assert_eq!(table.down_to(10).collect::<Vec<_>>(), down);
+            for key in 0..25 {
+                prop_assert_eq!(table.from(key), model.range(key..).next().map(|(key, value)| (*key, value)));
+                prop_assert_eq!(table.after(key), model.range(key + 1..).next().map(|(key, value)| (*key, value)));
+                let before = model.range(..key).next_back().map(|(key, value)| (*key, value));
+                prop_assert_eq!(table.before(Some(key)), before);
+            }
+            prop_assert_eq!(table.before(None), all.last().copied());
+            let odd: Vec<_> = all.iter().filter(|(_, value)| **value % 2 == 1).map(|(key, _)| *key).collect();
+            prop_assert_eq!(table.find(|value| value % 2 == 1), odd);
             prop_assert_eq!(names.iter().collect::<Vec<_>>(), named.iter().collect::<Vec<_>>());
         }
     }

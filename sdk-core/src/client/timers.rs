@@ -54,52 +54,95 @@ const KINDS: [Timer; 14] = [
 /// How many belong to one connection, or to the way to it.
 const OF_CONNECTION: usize = Timer::Deadline as usize;
 
+/// Later than everything.
+const NEVER: Time = Time::from_millis(u64::MAX);
+
 /// A fixed table of deadlines.
-#[derive(Debug, Default)]
-pub(super) struct Timers([Option<Time>; KINDS.len()]);
+#[derive(Debug)]
+pub(super) struct Timers {
+    deadlines: [Time; KINDS.len()],
+    /// None of them is before this.
+    earliest: Time,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { deadlines: [NEVER; KINDS.len()], earliest: NEVER }
+    }
+}
 
 impl Timers {
     pub(super) const fn set(&mut self, timer: Timer, deadline: Time) {
-        self.0[timer as usize] = Some(deadline);
+        self.deadlines[timer as usize] = deadline;
+        if deadline.as_millis() < self.earliest.as_millis() {
+            self.earliest = deadline;
+        }
     }
 
     pub(super) const fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
+        self.deadline(timer).is_some()
     }
 
     pub(super) const fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.deadlines[timer as usize] = NEVER;
     }
 
     /// Stops everything that belongs to a connection.
     pub(super) fn stop_connection(&mut self) {
-        self.0[..OF_CONNECTION].fill(None);
+        self.deadlines[..OF_CONNECTION].fill(NEVER);
     }
 
     pub(super) const fn deadline(&self, timer: Timer) -> Option<Time> {
-        self.0[timer as usize]
+        let deadline = self.deadlines[timer as usize];
+        if deadline.as_millis() == NEVER.as_millis() { None } else { Some(deadline) }
     }
 
     pub(super) const fn set_to(&mut self, timer: Timer, deadline: Option<Time>) {
-        self.0[timer as usize] = deadline;
+        match deadline {
+            Some(deadline) => self.set(timer, deadline),
+            None => self.stop(timer),
+        }
+    }
+
+    /// Whether none is due. Quick, for every message asks.
+    pub(super) fn are_idle(&mut self, now: Time) -> bool {
+        if self.earliest <= now {
+            self.earliest = self.next().unwrap_or(NEVER);
+        }
+        now < self.earliest
     }
 
     /// Takes a timer that is due.
     pub(super) fn take_due(&mut self, now: Time) -> Option<Timer> {
-        let timer = KINDS
-            .into_iter()
-            .find(|timer| self.0[*timer as usize].is_some_and(|deadline| deadline <= now))?;
-        self.stop(timer);
-        Some(timer)
+        if self.are_idle(now) {
+            return None;
+        }
+        KINDS.into_iter().find(|timer| self.take_if_due(*timer, now))
     }
 
     /// Takes that timer if it is due.
     pub(super) fn take_if_due(&mut self, timer: Timer, now: Time) -> bool {
-        self.0[timer as usize].take_if(|deadline| *deadline <= now).is_some()
+        let is_due = self.deadlines[timer as usize] <= now && self.is_set(timer);
+        if is_due {
+            self.stop(timer);
+        }
+        is_due
     }
 
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<Time> {
-        self.0.iter().flatten().copied().min()
+        let mut first = NEVER;
+        for deadline in self.deadlines {
+            first = first.min(deadline);
+        }
+        (first < NEVER).then_some(first)
+    }
+}
+
+/// The earlier one of two deadlines.
+pub(super) fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

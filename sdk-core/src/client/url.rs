@@ -1,8 +1,9 @@
 //! The addresses of a connection, as text: a URL library would be most of the browser's wasm.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
+
+use crate::text::{cut, joined};
 
 /// The address to negotiate at: `/negotiate` behind the path, `negotiateVersion=1` unless the caller set one.
 pub(super) fn negotiate(base: &str, stateful_reconnect: bool) -> String {
@@ -37,44 +38,50 @@ pub(super) fn refresh(base: &str, id: &str) -> String {
 fn below(base: &str, segment: &str) -> String {
     let (path, query) = split(base);
     let slash = if path.ends_with('/') { "" } else { "/" };
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{path}{slash}{segment}{query}")
+    let mark = if query.is_some() { "?" } else { "" };
+    joined(&[path, slash, segment, mark, query.unwrap_or_default()])
 }
 
 /// Whether the caller put that query parameter into the address; servers read names without regard to case.
 fn has_parameter(base: &str, name: &str) -> bool {
-    let (_, query) = split(base);
-    let mut names =
-        query.unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-    names.any(|given| given.eq_ignore_ascii_case(name))
+    let mut rest = split(base).1;
+    while let Some(query) = rest {
+        let (pair, next) = parts(query, b'&');
+        if parts(pair, b'=').0.eq_ignore_ascii_case(name) {
+            return true;
+        }
+        rest = next;
+    }
+    false
 }
 
 /// The address of a transport: the base with the id of the connection.
 ///
 /// The id is not escaped, as in the official clients: servers make it of characters that need none.
 pub(super) fn connect(base: &str, id: &str) -> String {
-    let (path, query) = split(base);
-    let url = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    with_parameter(&url, "id", id)
+    with_parameter(parts(base, b'#').0, "id", id)
 }
 
 /// Appends a query parameter whose name and value need no escaping.
 fn with_parameter(url: &str, name: &str, value: &str) -> String {
-    let separator = match url.split_once('?') {
+    let separator = match cut(url, b'?') {
         None => "?",
-        Some((_, "")) => "",
-        Some((_, query)) if query.ends_with('&') => "",
+        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
-    format!("{url}{separator}{name}={value}")
+    joined(&[url, separator, name, "=", value])
 }
 
 /// The URL up to its query, and the query. A fragment is never sent.
 fn split(url: &str) -> (&str, Option<&str>) {
-    let url = url.split('#').next().unwrap_or_default();
-    match url.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (url, None),
+    parts(parts(url, b'#').0, b'?')
+}
+
+/// The text up to the first such character, and what is behind it.
+fn parts(text: &str, ascii: u8) -> (&str, Option<&str>) {
+    match cut(text, ascii) {
+        Some((before, behind)) => (before, Some(behind)),
+        None => (text, None),
     }
 }
 

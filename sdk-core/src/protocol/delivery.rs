@@ -1,10 +1,12 @@
 //! The names and texts of what Hubwire peers do for each other beyond SignalR; `docs/delivery.md` is the specification.
 
+use alloc::string::String;
 use core::fmt;
 
 use crate::ByteString;
 
 use super::Headers;
+use crate::text::{cut, decimal, joined, number};
 
 /// The header of a call that runs once, however often it comes: `<clientId>/<n>`.
 pub const ID_HEADER: &str = "hubwire-id";
@@ -62,26 +64,24 @@ pub struct Position {
 impl Position {
     /// Reads a position. `None` if it is none.
     pub fn parse(text: &ByteString) -> Option<Self> {
-        let (epoch, rest) = text.split_once('/')?;
-        let (offset, stream) = rest.split_once('/')?;
-        let canonical = offset == "0" || !offset.starts_with('0');
-        if epoch.is_empty() || epoch.len() > 64 || stream.is_empty() || !canonical {
+        let (epoch, rest) = cut(text, b'/')?;
+        let (offset, stream) = cut(rest, b'/')?;
+        let offset = number(offset)?;
+        if epoch.is_empty() || epoch.len() > 64 || stream.is_empty() {
             return None;
         }
-        if !offset.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        Some(Self {
-            epoch: text.slice_ref(epoch),
-            offset: offset.parse().ok()?,
-            stream: text.slice_ref(stream),
-        })
+        Some(Self { epoch: text.slice_ref(epoch), offset, stream: text.slice_ref(stream) })
+    }
+
+    /// The text that [`parse`](Self::parse) reads.
+    pub fn to_text(&self) -> String {
+        joined(&[&self.epoch, "/", &decimal(self.offset), "/", &self.stream])
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.epoch, self.offset, self.stream)
+        f.write_str(&self.to_text())
     }
 }
 
@@ -104,7 +104,7 @@ impl Recovery {
         if &**text == "unsubscribed" {
             return Some(Self::Unsubscribed);
         }
-        let (word, position) = text.split_once(':')?;
+        let (word, position) = cut(text, b':')?;
         let position = Position::parse(&text.slice_ref(position))?;
         match word {
             "complete" => Some(Self::Complete(position)),

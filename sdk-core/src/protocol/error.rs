@@ -2,6 +2,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
+use crate::text::{decimal, joined};
+
 #[cfg(feature = "codec")]
 use super::Encoding;
 
@@ -73,6 +75,26 @@ pub enum ProtocolError {
     },
 }
 
+impl ProtocolError {
+    /// What to tell people.
+    pub fn text(&self) -> String {
+        match self {
+            // The official server's text, which users search for.
+            Self::TooLarge { limit } => joined(&[
+                "The maximum message size of ",
+                &decimal(*limit as u64),
+                "B was exceeded. The message size can be configured in AddHubOptions.",
+            ]),
+            Self::Handshake(detail) => joined(&["Invalid handshake: ", detail, "."]),
+            Self::Negotiate(detail) => joined(&["Invalid negotiate response: ", detail, "."]),
+            Self::Sequence(detail) => (*detail).into(),
+            Self::Reported(detail) => detail.clone(),
+            #[cfg(feature = "codec")]
+            _ => alloc::string::ToString::to_string(self),
+        }
+    }
+}
+
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -105,15 +127,11 @@ impl fmt::Display for ProtocolError {
             Self::LengthPrefix => {
                 f.write_str("Messages over 2GB in size are not supported: bad length prefix.")
             }
-            // The official server's text, which users search for.
-            Self::TooLarge { limit } => write!(
-                f,
-                "The maximum message size of {limit}B was exceeded. The message size can be configured in AddHubOptions."
-            ),
-            Self::Handshake(detail) => write!(f, "Invalid handshake: {detail}."),
-            Self::Negotiate(detail) => write!(f, "Invalid negotiate response: {detail}."),
-            Self::Sequence(detail) => f.write_str(detail),
-            Self::Reported(detail) => f.write_str(detail),
+            Self::TooLarge { .. }
+            | Self::Handshake(_)
+            | Self::Negotiate(_)
+            | Self::Sequence(_)
+            | Self::Reported(_) => f.write_str(&self.text()),
             #[cfg(feature = "codec")]
             Self::PayloadEncoding { expected } => {
                 write!(f, "The payload is not encoded for the hub protocol '{}'.", expected.name())

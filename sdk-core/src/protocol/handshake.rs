@@ -1,7 +1,7 @@
 use super::Encoding;
 #[cfg(feature = "codec")]
 use super::{ProtocolError, frame::RECORD_SEPARATOR};
-use alloc::format;
+use crate::text::{decimal, joined};
 use alloc::string::String;
 
 /// The first message of a connection, from the client. JSON under either encoding.
@@ -16,7 +16,8 @@ pub struct HandshakeRequest {
 impl HandshakeRequest {
     /// The message with its terminator.
     pub fn to_text(self) -> String {
-        format!("{{\"protocol\":\"{}\",\"version\":{}}}\u{1e}", self.encoding.name(), self.version)
+        let version = decimal(self.version.into());
+        joined(&["{\"protocol\":\"", self.encoding.name(), "\",\"version\":", &version, "}\u{1e}"])
     }
 }
 

@@ -298,6 +298,8 @@ export const scenarios = {
     };
     const connection = await connect(build({ proxied: true, configure: (builder) => builder.withAutomaticReconnect(policy) }));
     watch(connection, notes);
+    // Nothing is on its way any more.
+    await connection.invoke("Echo", 1);
     await control("proxy.block");
     await notes.until("onclose");
     note(`first elapsed ${contexts[0].elapsedMilliseconds}, growing ${contexts.every((c, i) => i === 0 || c.elapsedMilliseconds >= contexts[i - 1].elapsedMilliseconds)}`);
@@ -467,7 +469,7 @@ async function hangingCall(connection, notes) {
 /** Runs one scenario with one package: what it noted. */
 export async function run({ library, name, transport, protocol, url, proxyUrl }, control) {
   const lib = await import(library === "hubwire" ? "/test/page/hubwire.js" : "/official/signalr.js");
-  const messagePack = await import(library === "hubwire" ? "/dist/msgpack.js" : "/official/signalr-protocol-msgpack.js");
+  const messagePack = await import(library === "hubwire" ? "/dist/msgpack.js" : "/official/signalr-msgpack.js");
   const build = ({ url: own, proxied, options, configure = (builder) => builder } = {}) => {
     const builder = new lib.HubConnectionBuilder()
       .withUrl(own ?? (proxied ? proxyUrl : url), { transport: lib.HttpTransportType[transport], ...options })

@@ -105,7 +105,7 @@ export default ({ test }) => {
       // The upload never ends, and so the call.
       const pending = connection.invoke("Sum", new Subject()).then(() => "answered", (error) => `${error.kind}: ${error.message}`);
       connection.on("event", () => {});
-      globalThis.trapIn = "connection_invoked";
+      globalThis.trapIn = "connection_passes";
       await connection.send("ToCaller", "event", 1);
       const [error, call] = [await closed, await pending];
       const later = await connection.invoke("Echo", 1).then(() => "answered", (error) => error.kind);

@@ -221,7 +221,8 @@ for (const { name, body, response, reason } of vectors("negotiate").vectors) {
       const { url, accessToken } = response.redirect;
       assert.deepEqual([method, args[0], args[5], args[6]], ["input", Input.Redirected, url, accessToken]);
     } else {
-      const [, request, id, token, version, stateful, lifetime, transports, extensions, features, epoch, window] = args;
+      const [, request, all, transports, features] = args;
+      const [id, token, version, stateful, lifetime, extensions, epoch, window] = all;
       const known = transports.filter(([transport]) => ["WebSockets", "ServerSentEvents", "LongPolling"].includes(transport));
       const offered = response.availableTransports.map(({ transport, transferFormats }) => [
         transport,

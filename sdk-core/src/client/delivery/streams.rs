@@ -47,6 +47,10 @@ impl Place {
     fn at(position: &Position) -> Self {
         Self { epoch: (&*position.epoch).into(), offset: position.offset, status: Status::Live }
     }
+
+    fn position(&self, stream: &ByteString) -> Position {
+        Position { epoch: self.epoch.clone(), offset: self.offset, stream: stream.clone() }
+    }
 }
 
 /// Bounded by the limit that [`insert`](Self::insert) is given.
@@ -117,15 +121,12 @@ impl Streams {
         if self.asking {
             return Vec::new();
         }
-        let behind = self.places.iter().filter(|(_, place)| place.status == Status::Behind);
-        let positions: Vec<_> = behind
-            .take(MAX_LIST)
-            .map(|(stream, place)| Position {
-                epoch: place.epoch.clone(),
-                offset: place.offset,
-                stream: stream.clone(),
-            })
-            .collect();
+        let mut positions = Vec::new();
+        for (stream, place) in self.places.iter() {
+            if place.status == Status::Behind && positions.len() < MAX_LIST {
+                positions.push(place.position(stream));
+            }
+        }
         for position in &positions {
             if let Some(place) = self.places.use_mut(&position.stream) {
                 place.status = Status::Asked(place.offset);
@@ -190,19 +191,16 @@ impl Streams {
     pub(super) fn disconnected(&mut self) {
         self.asking = false;
         self.stalls = 0;
-        for place in self.places.values_mut() {
-            place.status = Status::Unknown;
-        }
+        self.places.change_all(|place| place.status = Status::Unknown);
     }
 
     /// Where the client stands.
     pub(super) fn positions(&self) -> Vec<Position> {
-        let position = |(stream, place): (&ByteString, &Place)| Position {
-            epoch: place.epoch.clone(),
-            offset: place.offset,
-            stream: stream.clone(),
-        };
-        self.places.iter().map(position).collect()
+        let mut positions = Vec::new();
+        for (stream, place) in self.places.iter() {
+            positions.push(place.position(stream));
+        }
+        positions
     }
 
     /// Where an earlier process stood.

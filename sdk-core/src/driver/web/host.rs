@@ -34,14 +34,16 @@ extern "C" {
         streams: Option<Array>,
         headers: Option<Array>,
     ) -> JsValue;
-    #[wasm_bindgen(method, js_name = encodeItem)]
-    pub fn encode_item(this: &Host, id: &str, item: u32) -> JsValue;
-    /// An error, a value, or neither.
-    #[wasm_bindgen(method, js_name = encodeCompletion)]
-    pub fn encode_completion(this: &Host, id: &str, value: u32, error: Option<&str>) -> JsValue;
-    /// Types 5 to 9, with the text and the number that belong to them.
-    #[wasm_bindgen(method, js_name = encodeControl)]
-    pub fn encode_control(this: &Host, kind: u8, text: Option<&str>, number: f64) -> JsValue;
+    /// Any other type, with the id or the text, the slot or 0, the error, and the number that belong to it.
+    #[wasm_bindgen(method)]
+    pub fn encode(
+        this: &Host,
+        kind: u8,
+        text: Option<&str>,
+        slot: u32,
+        error: Option<&str>,
+        number: f64,
+    ) -> JsValue;
     /// Several frames as one.
     #[wasm_bindgen(method)]
     pub fn join(this: &Host, frames: &Array) -> JsValue;
@@ -84,27 +86,18 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn token(this: &Host, request: f64);
     #[wasm_bindgen(method)]
-    pub fn retry(this: &Host, request: f64, retries: u32, elapsed: f64, kind: &str, text: &str);
+    pub fn retry(this: &Host, request: f64, retries: u32, elapsed: f64, reason: Array);
     /// Writes a batch: an array for each change.
     #[wasm_bindgen(method)]
     pub fn store(this: &Host, batch: f64, changes: &Array);
 
     // Events. They wait until the driver is done.
 
-    /// `allow` only for a connection that the server closed, the ids only for one that was established, the error only
-    /// for one that failed.
+    /// `allow` only for a connection that the server closed. The texts: state, cause, two ids for a connection that was
+    /// established, kind and text of the error for one that failed; else undefined.
     #[wasm_bindgen(method)]
-    pub fn state(
-        this: &Host,
-        state: &str,
-        cause: &str,
-        allow: bool,
-        connection_id: Option<&str>,
-        previous_id: Option<&str>,
-        kind: Option<&str>,
-        text: Option<&str>,
-    );
-    /// The slot is JavaScript's now. Ids are 0 where nobody waits.
+    pub fn state(this: &Host, allow: bool, texts: Array);
+    /// The slot is JavaScript's now. Ids are -1 where nobody waits.
     #[wasm_bindgen(method)]
     pub fn invocation(this: &Host, target: &str, arguments: u32, reply: f64, delivery: f64);
     /// A slot, which is JavaScript's now, or 0; the error only for a call that failed.
@@ -127,8 +120,12 @@ extern "C" {
 }
 
 /// Makes an array of texts.
-pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Array {
-    texts.into_iter().map(JsValue::from_str).collect()
+pub(super) fn texts(texts: &[&str]) -> Array {
+    let array = Array::new();
+    for text in texts {
+        array.push(&JsValue::from_str(text));
+    }
+    array
 }
 
 /// What an exception says.

@@ -1,7 +1,5 @@
 //! An open transport, or one that opens: a WebSocket, or a stream of events or polls with requests the other way.
 
-use alloc::vec::Vec;
-
 use js_sys::Array;
 use wasm_bindgen::prelude::{JsCast, JsValue};
 use web_sys::{BinaryType, EventSource, WebSocket};
@@ -12,7 +10,7 @@ use crate::protocol::Transport;
 
 /// What may wait to leave before calls of the application have to wait.
 const OUTGOING_BYTES: u32 = 1 << 20;
-const OUTGOING_FRAMES: usize = 1024;
+const OUTGOING_FRAMES: u32 = 1024;
 
 /// The events that [`Host::listener`] knows.
 const OPEN: u8 = 0;
@@ -54,7 +52,7 @@ enum Kind {
 /// What goes up by request: one at a time, so that it arrives in order.
 #[derive(Debug, Default)]
 struct Posts {
-    waiting: Vec<JsValue>,
+    waiting: Array,
     /// One is on its way.
     busy: bool,
     /// The request that ends the connection is on its way.
@@ -118,7 +116,9 @@ impl Link {
     pub(super) fn is_full(&self) -> bool {
         match &self.kind {
             Kind::WebSocket(socket) => socket.buffered_amount() >= OUTGOING_BYTES,
-            Kind::EventSource(_, posts) | Kind::LongPolling(posts) => posts.waiting.len() >= OUTGOING_FRAMES,
+            Kind::EventSource(_, posts) | Kind::LongPolling(posts) => {
+                posts.waiting.length() >= OUTGOING_FRAMES
+            }
         }
     }
 
@@ -131,7 +131,7 @@ impl Link {
                 Want::Nothing
             }
             Kind::EventSource(_, posts) | Kind::LongPolling(posts) => {
-                posts.waiting.push(frame);
+                posts.waiting.push(&frame);
                 posts.next(host)
             }
         }
@@ -207,15 +207,11 @@ impl Link {
 impl Posts {
     /// All that waits, as one request.
     fn next(&mut self, host: &Host) -> Want {
-        if self.busy || self.waiting.is_empty() {
+        if self.busy || self.waiting.length() == 0 {
             return Want::Nothing;
         }
         self.busy = true;
-        let mut waiting = core::mem::take(&mut self.waiting);
-        let body = match (waiting.len(), waiting.pop()) {
-            (1, Some(only)) => only,
-            (_, last) => host.join(&waiting.into_iter().chain(last).collect::<Array>()),
-        };
-        Want::Send(Request::Post, body)
+        let frames = core::mem::take(&mut self.waiting);
+        Want::Send(Request::Post, if frames.length() == 1 { frames.get(0) } else { host.join(&frames) })
     }
 }

@@ -13,24 +13,20 @@ mod settings;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::ByteString;
 use js_sys::Array;
 use wasm_bindgen::prelude::JsValue;
 
 pub use host::Host;
 use link::{Link, Request, Want};
-pub use payload::Handle;
+pub use payload::{Handle, strings};
 pub use settings::{call_options, config};
 
 use crate::client::{
     BatchId, Client, Command, Config, ConnectionState, Input, LinkId, Metrics, Misuse, RequestFailure,
     RequestId,
 };
-use crate::protocol::{Call, HandshakeResponse, HubMessage, Invocation, NegotiateResponse, ProtocolError};
+use crate::protocol::{HandshakeResponse, HubMessage, NegotiateResponse, ProtocolError};
 use crate::{Error, Time};
-
-/// How many names of methods are remembered, so that they need not cross the border with every message.
-const MAX_TARGETS: usize = 1024;
 
 /// One connection.
 #[derive(Debug)]
@@ -45,10 +41,6 @@ pub struct Driver {
     /// Few at a time.
     requests: Vec<(u32, Purpose)>,
     last_request: u32,
-    targets: Vec<ByteString>,
-    /// The payload that just came, if nothing was told since: JavaScript can go on with it without asking.
-    direct: u32,
-    is_direct: bool,
 }
 
 /// Who waits for the answer to a request.
@@ -71,9 +63,6 @@ impl Driver {
             last_link: 0,
             requests: Vec::new(),
             last_request: 0,
-            targets: Vec::new(),
-            direct: 0,
-            is_direct: false,
         }
     }
 
@@ -134,31 +123,22 @@ impl Driver {
         self.give(Input::Tick);
     }
 
-    /// Remembers the name of a method: its number, or none if there are too many.
-    pub fn intern(&mut self, target: String) -> Option<u32> {
-        if self.targets.len() >= MAX_TARGETS {
-            return None;
-        }
-        self.targets.push(target.into());
-        u32::try_from(self.targets.len() - 1).ok()
-    }
-
     fn current(&self, number: u32) -> Option<&Link> {
         self.link.as_ref().filter(|link| link.number == number)
     }
 
-    /// A call of the server that it does not wait for and that has no headers, of a method by its number. True if the
-    /// payload is for the handlers of that method, as it is: then nothing else came before it, the slot is JavaScript's
-    /// again, and no event is told.
-    pub fn invoked(&mut self, now: Time, number: u32, target: u32, arguments: Handle) -> bool {
-        let id = self.current(number).map(|link| link.id);
-        let target = usize::try_from(target).ok().and_then(|index| self.targets.get(index)).cloned();
-        let (Some(id), Some(target)) = (id, target) else { return false };
-        self.direct = arguments.slot();
-        let call = Call { headers: Vec::new(), target, arguments, stream_ids: Vec::new() };
-        self.received_from(now, id, HubMessage::Invocation(Invocation { invocation_id: None, call }));
-        self.direct = 0;
-        core::mem::take(&mut self.is_direct)
+    /// Whether calls of that method may be asked about with [`passes`](Self::passes).
+    pub fn is_plain(&self, target: &str) -> bool {
+        self.client.is_plain(target)
+    }
+
+    /// A call of a plain method without id, headers and streams has come: whether JavaScript can give it to the
+    /// handlers, and nothing else has to be done.
+    pub fn passes(&mut self, now: Time, number: u32) -> bool {
+        match self.link {
+            Some(Link { number: current, id, .. }) if current == number => self.client.pass(now, id),
+            _ => false,
+        }
     }
 
     /// A message came on that link.
@@ -322,8 +302,13 @@ impl Driver {
     /// # Errors
     /// When something came before.
     pub fn restored(&mut self, now: Time, next: u64, client_id: String, calls: &Array) -> Result<(), Misuse> {
-        let calls = calls.iter().filter_map(|call| settings::stored_call(&call.into())).collect();
-        self.input(now, Input::Restored { next: crate::client::Sequence(next), client_id, calls })
+        let mut stored = Vec::new();
+        for index in 0..calls.length() {
+            if let Some(call) = settings::stored_call(&calls.get(index)) {
+                stored.push(call);
+            }
+        }
+        self.input(now, Input::Restored { next: crate::client::Sequence(next), client_id, calls: stored })
     }
 
     /// A batch was written, or not.

@@ -7,12 +7,12 @@ use wasm_bindgen::prelude::JsValue;
 
 use super::host::texts;
 use super::link::{Link, Request, Want};
-use super::payload::Handle;
+use super::payload::{Handle, list};
 use super::{Driver, Purpose};
 use crate::client::{
     Cause, ConnectionState, Event, GapSource, Grade, HttpRequest, Input, LinkId, LinkRequest, Output,
 };
-use crate::protocol::{Completion, Headers, HubMessage, Outcome};
+use crate::protocol::{Headers, HubMessage, Outcome};
 use crate::{Error, Time};
 
 /// Numbers of the client in a double: ids are counted from 1 and never come near 2^53.
@@ -40,63 +40,65 @@ const fn grade(grade: Grade) -> &'static str {
     }
 }
 
-const fn state(state: ConnectionState) -> &'static str {
-    match state {
-        ConnectionState::Disconnected => "Disconnected",
-        ConnectionState::Connecting => "Connecting",
-        ConnectionState::Connected => "Connected",
-        ConnectionState::Reconnecting => "Reconnecting",
-        ConnectionState::Disconnecting => "Disconnecting",
-    }
-}
-
 fn error_texts(error: &Error) -> [&str; 2] {
     [error.kind().name(), error.detail()]
 }
 
 fn flat(headers: &Headers) -> Option<Array> {
-    (!headers.is_empty()).then(|| texts(headers.iter().flat_map(|(name, value)| [&**name, &**value])))
+    if headers.is_empty() {
+        return None;
+    }
+    let array = Array::new();
+    for (name, value) in headers {
+        array.push(&JsValue::from_str(name));
+        array.push(&JsValue::from_str(value));
+    }
+    Some(array)
 }
 
 impl Driver {
     /// Does what the client says, until it says to wait.
     pub(super) fn drain(&mut self) {
         loop {
-            match self.client.poll() {
-                Output::Wait(deadline) => return self.wait(deadline),
+            // Looked at where it is, and dropped at the end: to take each kind apart would be code for each.
+            let mut output = self.client.poll();
+            match &mut output {
+                Output::Wait(deadline) => return self.wait(*deadline),
                 Output::Event(event) => self.tell(event),
-                Output::Transmit(id, message) => self.transmit(id, message),
+                Output::Transmit(id, message) => self.transmit(*id, message),
                 Output::Handshake(id, request) => {
-                    if let Some(link) = self.link.as_mut().filter(|link| link.id == id) {
+                    if let Some(link) = self.link.as_mut().filter(|link| link.id == *id) {
                         let (number, want) = (link.number, link.send(&self.host, request.to_text().into()));
                         self.satisfy(number, want);
                     }
                 }
                 Output::Token(request) => self.host.token(number(request.get())),
                 Output::Negotiate(request, http) => {
-                    self.request_at(Purpose::Negotiate(request), Request::Negotiate, &http);
+                    self.request_at(Purpose::Negotiate(*request), Request::Negotiate, http);
                 }
                 Output::Refresh(request, http) => {
-                    self.request_at(Purpose::Refresh(request), Request::Refresh, &http)
+                    self.request_at(Purpose::Refresh(*request), Request::Refresh, http);
                 }
-                Output::Open(id, request) => self.open(id, &request),
-                Output::Shut(id) => self.shut(id),
+                Output::Open(id, request) => self.open(*id, request),
+                Output::Shut(id) => self.shut(*id),
                 Output::Abandon(id) => {
-                    if let Some(link) = self.link.take_if(|link| link.id == id) {
+                    if let Some(link) = self.link.take_if(|link| link.id == *id) {
                         link.abandon(&self.host);
                     }
                 }
                 Output::Retry(request, context) => {
-                    let [kind, text] = error_texts(&context.reason);
                     let elapsed = millis(context.elapsed);
-                    let retries = context.previous_retry_count;
-                    self.host.retry(number(request.get()), retries, elapsed, kind, text);
+                    let reason = texts(&error_texts(&context.reason));
+                    self.host.retry(number(request.get()), context.previous_retry_count, elapsed, reason);
                 }
                 // Browsers cannot ping; `Config::can_probe` is off.
                 Output::Probe(..) => {}
                 Output::Store(batch, changes) => {
-                    let changes: Array = changes.into_iter().map(super::settings::change).collect();
-                    self.host.store(number(batch.get()), &changes);
+                    let array = Array::new();
+                    for op in changes {
+                        array.push(&super::settings::change(op));
+                    }
+                    self.host.store(number(batch.get()), &array);
                 }
             }
         }
@@ -143,9 +145,9 @@ impl Driver {
         }
     }
 
-    fn transmit(&mut self, id: LinkId, message: HubMessage<Handle>) {
+    fn transmit(&mut self, id: LinkId, message: &HubMessage<Handle>) {
         let Some(link) = self.link.as_mut().filter(|link| link.id == id) else { return };
-        let frame = encode(&self.host, &message);
+        let frame = encode(&self.host, message);
         let (number, want) = (link.number, link.send(&self.host, frame));
         if want != Want::Nothing {
             self.satisfy(number, want);
@@ -153,84 +155,78 @@ impl Driver {
     }
 
     /// Tells JavaScript, which tells the application when this is over.
-    fn tell(&mut self, event: Event<Handle>) {
+    fn tell(&mut self, event: &mut Event<Handle>) {
         let host = &self.host;
         let plain = |name: &str, a: u64| host.event(name, number(a), 0.0, 0.0, Array::new());
         match event {
-            Event::Invocation { arguments, reply: None, delivery: None, .. }
-                if arguments.slot() == self.direct =>
-            {
-                let _ = arguments.into_slot();
-                (self.direct, self.is_direct) = (0, true);
-                return;
-            }
             Event::Invocation { target, arguments, reply, delivery } => {
-                let reply = reply.map_or(0.0, |reply| number(reply.get()));
-                let delivery = delivery.map_or(0.0, |delivery| number(delivery.get()));
-                host.invocation(&target, arguments.into_slot(), reply, delivery);
+                let reply = reply.map_or(-1.0, |reply| number(reply.get()));
+                let delivery = delivery.map_or(-1.0, |delivery| number(delivery.get()));
+                host.invocation(target, arguments.take(), reply, delivery);
             }
             Event::Completed { call, result } => match result {
                 Ok(value) => {
-                    host.completed(number(call.0), value.map_or(0, Handle::into_slot), None, None);
+                    host.completed(number(call.0), value.as_mut().map_or(0, Handle::take), None, None);
                 }
                 Err(error) => {
-                    let [kind, text] = error_texts(&error);
+                    let [kind, text] = error_texts(error);
                     host.completed(number(call.0), 0, Some(kind), Some(text));
                 }
             },
-            Event::Item { call, item } => host.item(number(call.0), item.into_slot()),
-            Event::StateChanged { state: new, cause } => self.tell_state(new, cause),
+            Event::Item { call, item } => host.item(number(call.0), item.take()),
+            Event::StateChanged { state: new, cause } => self.tell_state(*new, cause),
             Event::InvocationCancelled(reply) => plain("invocationCancelled", reply.get()),
             Event::Queued(call) => plain("queued", call.0),
             Event::UploadStarted(upload) => plain("uploadStarted", upload.0),
             Event::UploadStopped(upload) => plain("uploadStopped", upload.0),
             Event::Resumed => plain("resumed", 0),
             Event::RetryScheduled { previous_retry_count, delay, reason } => {
-                let (count, delay) = (f64::from(previous_retry_count), millis(delay));
-                host.event("retryScheduled", count, delay, 0.0, texts(error_texts(&reason)));
+                let (count, delay) = (f64::from(*previous_retry_count), millis(*delay));
+                host.event("retryScheduled", count, delay, 0.0, texts(&error_texts(reason)));
             }
             Event::OutboxChanged(progress) => {
                 let (depth, bytes) = (number(progress.depth as u64), number(progress.bytes as u64));
                 host.event("outboxChanged", depth, bytes, optional(progress.oldest_age), Array::new());
             }
             Event::StoreFailed(error) => {
-                host.event("storeFailed", 0.0, 0.0, 0.0, texts(error_texts(&error)));
+                host.event("storeFailed", 0.0, 0.0, 0.0, texts(&error_texts(error)));
             }
             Event::RejoinFailed { target, error } => {
-                let [kind, text] = error_texts(&error);
-                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts([kind, text, &target]));
+                let [kind, text] = error_texts(error);
+                host.event("rejoinFailed", 0.0, 0.0, 0.0, texts(&[kind, text, target]));
             }
             Event::Gap { source, error } => {
-                let [kind, text] = error_texts(&error);
-                let texts = match &source {
-                    GapSource::Stream(stream) => texts([kind, text, stream]),
-                    GapSource::Object { target, key } => texts([kind, text, target, key]),
+                let [kind, text] = error_texts(error);
+                let texts = match source {
+                    GapSource::Stream(stream) => texts(&[kind, text, stream]),
+                    GapSource::Object { target, key } => texts(&[kind, text, target, key]),
                 };
                 host.event("gap", 0.0, 0.0, 0.0, texts);
             }
             Event::QualityChanged(quality) => {
                 let (rtt, jitter) = (optional(quality.rtt), millis(quality.jitter));
-                host.event("qualityChanged", rtt, jitter, 0.0, texts([grade(quality.grade)]));
+                host.event("qualityChanged", rtt, jitter, 0.0, texts(&[grade(quality.grade)]));
             }
             Event::TokenRefreshed(result) => {
-                let texts = result.as_ref().err().map_or_else(Array::new, |error| texts(error_texts(error)));
+                let texts = match result {
+                    Ok(()) => Array::new(),
+                    Err(error) => texts(&error_texts(error)),
+                };
                 host.event("tokenRefreshed", 0.0, 0.0, 0.0, texts);
             }
         }
-        // What comes now is behind what was told.
-        self.direct = 0;
     }
 
-    fn tell_state(&self, new: ConnectionState, cause: Cause) {
+    fn tell_state(&self, new: ConnectionState, cause: &Cause) {
         let (mut allow, mut ids, mut error) = (false, (None, None), None);
         let cause = match cause {
             Cause::Requested => "requested",
             Cause::Established { connection_id, previous_connection_id } => {
-                ids = (connection_id, previous_connection_id);
+                ids = (connection_id.as_deref(), previous_connection_id.as_deref());
                 "established"
             }
             Cause::ServerClosed { allow_reconnect } => {
-                allow = allow_reconnect;
+                allow = *allow_reconnect;
                 "serverClosed"
             }
             Cause::Failed(reason) => {
@@ -238,8 +234,12 @@ impl Driver {
                 "failed"
             }
         };
-        let [kind, text] = error.as_ref().map_or([None; 2], |error| error_texts(error).map(Some));
-        self.host.state(state(new), cause, allow, ids.0.as_deref(), ids.1.as_deref(), kind, text);
+        let [kind, text] = error.map_or([None; 2], |error| error_texts(error).map(Some));
+        let array = Array::new();
+        for text in [Some(new.name()), Some(cause), ids.0, ids.1, kind, text] {
+            array.push(&text.map_or(JsValue::UNDEFINED, JsValue::from_str));
+        }
+        self.host.state(allow, array);
     }
 
     /// How it stands, in the order in which `metrics.ts` reads it; times that are not known are -1.
@@ -268,31 +268,44 @@ impl Driver {
             optional(metrics.quality.rtt),
             millis(metrics.quality.jitter),
         ];
-        let numbers = counts.into_iter().map(number).chain(times).map(JsValue::from_f64);
-        numbers.chain([grade(metrics.quality.grade).into()]).collect()
+        let array = Array::new();
+        for count in counts {
+            array.push(&number(count).into());
+        }
+        for time in times {
+            array.push(&time.into());
+        }
+        array.push(&grade(metrics.quality.grade).into());
+        array
     }
 }
 
 fn encode(host: &super::Host, message: &HubMessage<Handle>) -> JsValue {
+    let (mut id, mut slot, mut error, mut count) = (None, 0, None, 0);
     match message {
         HubMessage::Invocation(message) => {
-            encode_call(host, 1, message.invocation_id.as_deref(), &message.call)
+            return encode_call(host, 1, message.invocation_id.as_deref(), &message.call);
         }
         HubMessage::StreamInvocation(message) => {
-            encode_call(host, 4, Some(&message.invocation_id), &message.call)
+            return encode_call(host, 4, Some(&message.invocation_id), &message.call);
         }
-        HubMessage::StreamItem(message) => host.encode_item(&message.invocation_id, message.item.slot()),
-        HubMessage::Completion(Completion { invocation_id, outcome, .. }) => match outcome {
-            Outcome::Void => host.encode_completion(invocation_id, 0, None),
-            Outcome::Value(value) => host.encode_completion(invocation_id, value.slot(), None),
-            Outcome::Error(error) => host.encode_completion(invocation_id, 0, Some(error)),
-        },
-        HubMessage::CancelInvocation(message) => host.encode_control(5, Some(&message.invocation_id), 0.0),
-        HubMessage::Ping => host.encode_control(6, None, 0.0),
-        HubMessage::Close(close) => host.encode_control(7, close.error.as_deref(), 0.0),
-        HubMessage::Ack { sequence_id } => host.encode_control(8, None, number(*sequence_id)),
-        HubMessage::Sequence { sequence_id } => host.encode_control(9, None, number(*sequence_id)),
+        HubMessage::StreamItem(message) => {
+            (id, slot) = (Some(&*message.invocation_id), message.item.slot());
+        }
+        HubMessage::Completion(message) => {
+            id = Some(&*message.invocation_id);
+            match &message.outcome {
+                Outcome::Void => {}
+                Outcome::Value(value) => slot = value.slot(),
+                Outcome::Error(text) => error = Some(&**text),
+            }
+        }
+        HubMessage::CancelInvocation(message) => id = Some(&*message.invocation_id),
+        HubMessage::Close(close) => id = close.error.as_deref(),
+        HubMessage::Ack { sequence_id } | HubMessage::Sequence { sequence_id } => count = *sequence_id,
+        HubMessage::Ping => {}
     }
+    host.encode(message.message_type(), id, slot, error, number(count))
 }
 
 fn encode_call(
@@ -301,6 +314,6 @@ fn encode_call(
     id: Option<&str>,
     call: &crate::protocol::Call<Handle>,
 ) -> JsValue {
-    let streams = (!call.stream_ids.is_empty()).then(|| texts(call.stream_ids.iter().map(|id| &**id)));
+    let streams = (!call.stream_ids.is_empty()).then(|| list(&call.stream_ids));
     host.encode_call(kind, id, &call.target, call.arguments.slot(), streams, flat(&call.headers))
 }

@@ -58,22 +58,17 @@ impl Handle {
         self.slot
     }
 
-    /// About how many bytes it takes.
-    pub const fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// The slot, which JavaScript frees from now on.
-    pub fn into_slot(self) -> u32 {
-        let slot = self.slot;
-        core::mem::forget(self);
-        slot
+    /// The slot, which JavaScript frees from now on. Nothing is left here.
+    pub const fn take(&mut self) -> u32 {
+        core::mem::replace(&mut self.slot, 0)
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        release(self.slot);
+        if self.slot != 0 {
+            release(self.slot);
+        }
     }
 }
 
@@ -94,8 +89,25 @@ pub(super) fn text(value: &JsValue) -> Option<ByteString> {
     value.as_string().map(ByteString::from)
 }
 
-fn list(texts: &[ByteString]) -> Array {
-    texts.iter().map(|text| JsValue::from_str(text)).collect()
+/// The texts of an array of texts.
+#[inline(never)]
+pub fn strings(array: &Array) -> Vec<ByteString> {
+    let mut strings = Vec::new();
+    for index in 0..array.length() {
+        if let Some(text) = text(&array.get(index)) {
+            strings.push(text);
+        }
+    }
+    strings
+}
+
+/// An array of texts.
+pub(super) fn list(texts: &[ByteString]) -> Array {
+    let array = Array::new();
+    for text in texts {
+        array.push(&JsValue::from_str(text));
+    }
+    array
 }
 
 /// A count in a double: whole and not negative.
@@ -118,18 +130,18 @@ impl OpaquePayload for Handle {
     }
 
     fn from_arguments(encoding: Encoding, arguments: &[Argument<'_>]) -> Self {
-        let arguments: Array = arguments
-            .iter()
-            .map(|argument| match argument {
-                Argument::Text(text) => JsValue::from_str(text),
-                Argument::Texts(texts) => list(texts).into(),
-            })
-            .collect();
-        Self::adopt(from_arguments(encoding == Encoding::MessagePack, &arguments))
+        let array = Array::new();
+        for argument in arguments {
+            match argument {
+                Argument::Text(text) => array.push(&JsValue::from_str(text)),
+                Argument::Texts(texts) => array.push(&list(texts)),
+            };
+        }
+        Self::adopt(from_arguments(encoding == Encoding::MessagePack, &array))
     }
 
     fn texts(&self) -> Option<Vec<ByteString>> {
-        texts(self.slot)?.iter().map(|value| text(&value)).collect()
+        texts(self.slot).map(|list| strings(&list))
     }
 
     fn message_id(&self) -> Option<ByteString> {
@@ -138,15 +150,24 @@ impl OpaquePayload for Handle {
 
     fn members(&self) -> Option<Vec<Member<Self>>> {
         let flat = members(self.slot)?;
-        let member = |index: u32| {
+        let mut members = Vec::new();
+        let mut index = 0;
+        while index < flat.length() {
             let slot = count(&flat.get(index)).and_then(|slot| u32::try_from(slot).ok());
-            Member { arguments: slot.map(Self::adopt), message_id: text(&flat.get(index + 1)) }
-        };
-        Some((0..flat.length()).step_by(2).map(member).collect())
+            let message_id = text(&flat.get(index + 1));
+            members.push(Member { arguments: slot.map(Self::adopt), message_id });
+            index += 2;
+        }
+        Some(members)
     }
 
     fn delta(&self, keys: &[ByteString]) -> Option<Delta> {
-        let found = delta(self.slot, &keys.join("\n"))?;
+        let mut names = String::new();
+        for (index, key) in keys.iter().enumerate() {
+            names.push_str(if index == 0 { "" } else { "\n" });
+            names.push_str(key);
+        }
+        let found = delta(self.slot, &names)?;
         let key = found.get(0).unchecked_into::<JsString>();
         let order = match (count(&found.get(1)), count(&found.get(2))) {
             _ if found.get(3).is_falsy() => DeltaOrder::Malformed,

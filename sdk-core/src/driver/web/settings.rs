@@ -10,7 +10,7 @@ use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::{JsCast, JsValue};
 
 use super::outputs::number;
-use super::payload::{Handle, count, text};
+use super::payload::{Handle, count, strings, text};
 use crate::Time;
 use crate::client::{
     AckMode, CallId, CallKind, CallOptions, Config, FullPolicy, JoinRule, Priority, RetryPolicy, Sequence,
@@ -54,15 +54,24 @@ impl Object<'_> {
         self.get(name).as_bool()
     }
 
+    #[inline(never)]
+    fn list(&self, name: &str) -> Option<Array> {
+        self.get(name).dyn_into::<Array>().ok()
+    }
+
     /// The items of a list; none if it is missing.
     #[inline(never)]
-    fn list(&self, name: &str) -> Option<Vec<JsValue>> {
-        self.get(name).dyn_into::<Array>().ok().map(|list| list.iter().collect())
+    fn each(&self, name: &str, take: &mut dyn FnMut(&JsValue)) {
+        if let Some(list) = self.list(name) {
+            for index in 0..list.length() {
+                take(&list.get(index));
+            }
+        }
     }
 
     #[inline(never)]
     fn texts(&self, name: &str) -> Option<Vec<ByteString>> {
-        self.list(name).map(|list| list.iter().filter_map(text).collect())
+        self.list(name).map(|list| strings(&list))
     }
 
     /// An object inside, with nothing in it if it is missing.
@@ -133,7 +142,12 @@ pub fn config(settings: &JsValue) -> Config {
         config.encoding = Encoding::MessagePack;
     }
     if let Some(names) = from.texts("transports") {
-        config.transports = names.iter().filter_map(|name| Transport::from_name(name)).collect();
+        config.transports.clear();
+        for name in names {
+            if let Some(transport) = Transport::from_name(&name) {
+                config.transports.push(transport);
+            }
+        }
     }
     from.set_flag("skipNegotiation", &mut config.skip_negotiation);
     from.set_flag("hasTokenFactory", &mut config.has_token_factory);
@@ -157,9 +171,16 @@ pub fn config(settings: &JsValue) -> Config {
     };
     config.has_store = from.string("store").is_some();
     delivery(&from, &mut config);
-    let positions = from.texts("positions").unwrap_or_default();
-    config.positions = positions.iter().filter_map(Position::parse).collect();
-    config.joins = from.list("joins").unwrap_or_default().iter().filter_map(join).collect();
+    for position in from.texts("positions").unwrap_or_default() {
+        if let Some(position) = Position::parse(&position) {
+            config.positions.push(position);
+        }
+    }
+    from.each("joins", &mut |rule| {
+        if let Some(rule) = join(rule) {
+            config.joins.push(rule);
+        }
+    });
     config.call_timeout = from.duration("callTimeout");
     config.ping_method = from.text("pingMethod");
     config.client_id = from.string("clientId");
@@ -175,11 +196,12 @@ fn delivery(from: &Object<'_>, config: &mut Config) {
     if let Some(mode) = from.string("acks") {
         delivery.acks = ack_mode(&mode);
     }
-    let target = |pair: &JsValue| {
-        let pair = pair.dyn_ref::<Array>()?;
-        Some((text(&pair.get(0))?, ack_mode(&pair.get(1).as_string()?)))
-    };
-    delivery.targets = from.list("targets").unwrap_or_default().iter().filter_map(target).collect();
+    from.each("targets", &mut |pair| {
+        let pair = Array::from(pair);
+        if let (Some(name), Some(mode)) = (text(&pair.get(0)), pair.get(1).as_string()) {
+            delivery.targets.push((name, ack_mode(&mode)));
+        }
+    });
     from.set_duration("ackDelay", &mut delivery.ack_delay);
     from.set_size("ackWindow", &mut delivery.ack_window);
     from.set_size("maxUnacknowledged", &mut delivery.max_unacknowledged);
@@ -204,8 +226,13 @@ fn retry(from: &Object<'_>) -> RetryPolicy {
         ),
         Some("conduit") => RetryPolicy::conduit(),
         Some("table") => {
-            let delays = schedule.list("delays").unwrap_or_default();
-            RetryPolicy::table(delays.iter().filter_map(count).map(Duration::from_millis).collect())
+            let mut delays = Vec::new();
+            schedule.each("delays", &mut |delay| {
+                if let Some(delay) = count(delay) {
+                    delays.push(Duration::from_millis(delay));
+                }
+            });
+            RetryPolicy::table(delays)
         }
         Some("custom") => RetryPolicy::custom(),
         Some("never") => RetryPolicy::never(),
@@ -262,7 +289,7 @@ pub(super) fn stored_call(stored: &JsValue) -> Option<(CallId, Sequence, StoredC
 }
 
 /// A change of a store: an object as [`stored_call`] reads it, whose slot is JavaScript's, or a sequence to forget.
-pub(super) fn change(op: StoreOp<Handle>) -> JsValue {
+pub(super) fn change(op: &mut StoreOp<Handle>) -> JsValue {
     let (sequence, call) = match op {
         StoreOp::Delete(sequence) => return number(sequence.0).into(),
         StoreOp::Put(sequence, call) => (sequence, call),
@@ -280,6 +307,6 @@ pub(super) fn change(op: StoreOp<Handle>) -> JsValue {
     if let Some(time) = call.expires_at {
         set("expiresAt", number(time.as_millis()).into());
     }
-    set("slot", call.arguments.into_slot().into());
+    set("slot", call.arguments.take().into());
     object.into()
 }
