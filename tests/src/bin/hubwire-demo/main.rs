@@ -125,24 +125,29 @@ impl Page {
     }
 }
 
-/// The reference server as it comes, with two clients.
-async fn plain(program: &str) -> Result<()> {
+/// The reference server as it comes, with two clients. With `stay` until Ctrl-C.
+async fn plain(program: &str, stay: bool) -> Result<()> {
     let server = plain::Server::start(program).await?;
     let (alice, bob) = people::chat(&server).await?;
     server.check_page().await?;
     people::summarize(&alice);
     people::summarize(&bob);
+    if stay {
+        println!("\nOpen {}/ to see the state of the server; Ctrl-C ends it.", server.url);
+        tokio::signal::ctrl_c().await?;
+    }
     bob.connection.stop().await;
     alice.connection.stop().await;
     server.end().await
 }
 
 async fn demo(arguments: &Arguments) -> Result<()> {
-    plain(arguments.server.as_deref().ok_or("--server is missing: the program to start")?).await?;
+    let server = arguments.server.as_deref().ok_or("--server is missing: the program to start")?;
     let Some(folder) = &arguments.site else {
-        println!("page: not built, so there is nothing to look at");
-        return Ok(());
+        println!("page: it is not built, so there is only that of the server itself");
+        return plain(server, !arguments.check).await;
     };
+    plain(server, false).await?;
     let page = Page::open(folder, arguments.port).await?;
     let robin = Robin::connect(&page.keeper).await?;
     if arguments.check {

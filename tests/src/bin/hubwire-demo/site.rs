@@ -82,7 +82,7 @@ async fn file(State(site): State<Arc<Site>>, uri: Uri) -> Response {
     let Some((content_type, body)) = site.files.get(uri.path()) else {
         return (StatusCode::NOT_FOUND, "There is no such page.\n").into_response();
     };
-    let policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; \
+    let policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
                   connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*";
     // The names of assets change with what is in them.
     let caching = if uri.path().starts_with("/assets/") { "max-age=31536000, immutable" } else { "no-cache" };
