@@ -14,6 +14,8 @@ pub struct Error {
 
 impl Error {
     /// An error of that kind.
+    // Not inlined: it has many callers, and none of them is in a hurry.
+    #[inline(never)]
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, detail: detail.into() }
     }

@@ -21,6 +21,21 @@ pub(crate) fn joined(parts: &[&str]) -> String {
     text
 }
 
+/// The text with the numbers, in decimal, where it has a `#`.
+#[inline(never)]
+pub(crate) fn numbered(template: &str, numbers: &[u64]) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    for number in numbers {
+        let (before, behind) = cut(rest, b'#').unwrap_or((rest, ""));
+        text.push_str(before);
+        text.push_str(&decimal(*number));
+        rest = behind;
+    }
+    text.push_str(rest);
+    text
+}
+
 /// What is before the first such character, and what is behind it.
 #[inline(never)]
 pub(crate) fn cut(text: &str, ascii: u8) -> Option<(&str, &str)> {
@@ -153,5 +168,31 @@ mod shared {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(self)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_one_form() {
+        for value in [0, 1, 9, 10, 109, u64::MAX - 1, u64::MAX] {
+            assert_eq!(decimal(value), value.to_string());
+            assert_eq!(number(&value.to_string()), Some(value));
+        }
+        for text in ["", "00", "01", "+1", "-1", "1 ", "1a", "18446744073709551616", "99999999999999999999"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_and_put_together() {
+        assert_eq!(cut("a/b/c", b'/'), Some(("a", "b/c")));
+        assert_eq!(cut("ä/", b'/'), Some(("ä", "")));
+        assert_eq!(cut("ä", b'/'), None);
+        assert_eq!(joined(&["a", "", "ä"]), "aä");
+        assert_eq!(numbered("# of # calls", &[3, 10]), "3 of 10 calls");
+        assert_eq!(numbered("calls", &[3]), "calls3");
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::ByteString;
-use crate::text::{decimal, joined};
+use crate::text::{decimal, joined, numbered};
 
 use super::call::CallRequest;
 use super::calls::{Finished, Owner, Pending};
@@ -123,7 +123,7 @@ impl<P: OpaquePayload> Client<P> {
         if connected && self.calls.len() >= limit {
             return Some(Error::new(
                 ErrorKind::Overflow,
-                joined(&[&decimal(limit as u64), " calls are waiting already"]),
+                numbered("# calls are waiting already", &[limit as u64]),
             ));
         }
         None

@@ -132,7 +132,7 @@ pub use stored::{CallKind, Priority, Restored, Sequence, StoreOp, StoredCall};
 use crate::protocol::{
     Completion, HubMessage, Invocation, OpaquePayload, Outcome, StreamInvocation, StreamItem,
 };
-use crate::text::{decimal, joined};
+use crate::text::numbered;
 use crate::{Error, ErrorKind, Time};
 use calling::Deadlines;
 use calls::Calls;
@@ -506,8 +506,8 @@ impl Misuse {
             Self::NotDisconnected(_) => {
                 "Cannot start a HubConnection that is not in the 'Disconnected' state.".into()
             }
-            Self::CallInUse(call) => joined(&["The call id ", &decimal(call.0), " is in use."]),
-            Self::UploadInUse(upload) => joined(&["The upload id ", &decimal(upload.0), " is in use."]),
+            Self::CallInUse(call) => numbered("The call id # is in use.", &[call.0]),
+            Self::UploadInUse(upload) => numbered("The upload id # is in use.", &[upload.0]),
             Self::RestoredLate => "What the store held must come before everything else.".into(),
             Self::SkipNegotiation => {
                 "Negotiation can only be skipped when using the WebSocket transport directly.".into()

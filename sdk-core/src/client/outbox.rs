@@ -17,7 +17,7 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use crate::ByteString;
-use crate::text::{decimal, joined};
+use crate::text::numbered;
 
 use super::io::{BatchId, CallId, UploadId};
 use super::stored::{CallKind, Priority, Sequence, StoreOp, StoredCall};
@@ -313,28 +313,18 @@ impl<P: OpaquePayload> Outbox<P> {
         let mut given_up = Vec::new();
         let bytes = entry.byte_len();
         if bytes > config.max_bytes {
-            let (bytes, most) = (decimal(bytes as u64), decimal(config.max_bytes as u64));
-            let text = joined(&["The call takes ", &bytes, " bytes, the outbox holds ", &most, " at most."]);
+            let text = "The call takes # bytes, the outbox holds # at most.";
+            let text = numbered(text, &[bytes as u64, config.max_bytes as u64]);
             return Err((Box::new(entry), Error::new(ErrorKind::Overflow, text)));
         }
         let key = entry.supersede_key.as_ref();
         let superseded = key.and_then(|key| self.keys.get(key)).copied();
         let freed = superseded.and_then(|place| self.queue.get(place)).map_or((0, 0), |slot| (1, slot.bytes));
         let Some(victims) = self.victims(config, entry.priority, bytes, freed, superseded) else {
-            let [calls, max_calls, bytes, max_bytes] =
-                [self.places.len(), config.max_items, self.bytes, config.max_bytes]
-                    .map(|number| decimal(number as u64));
-            let text = joined(&[
-                "The outbox is full: ",
-                &calls,
-                " of ",
-                &max_calls,
-                " calls, ",
-                &bytes,
-                " of ",
-                &max_bytes,
-                " bytes.",
-            ]);
+            let (calls, max_calls) = (self.places.len() as u64, config.max_items as u64);
+            let (bytes, max_bytes) = (self.bytes as u64, config.max_bytes as u64);
+            let text = "The outbox is full: # of # calls, # of # bytes.";
+            let text = numbered(text, &[calls, max_calls, bytes, max_bytes]);
             return Err((Box::new(entry), Error::new(ErrorKind::Overflow, text)));
         };
         for place in victims {

@@ -2,7 +2,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
-use crate::text::{decimal, joined};
+use crate::text::{joined, numbered};
 
 #[cfg(feature = "codec")]
 use super::Encoding;
@@ -80,11 +80,10 @@ impl ProtocolError {
     pub fn text(&self) -> String {
         match self {
             // The official server's text, which users search for.
-            Self::TooLarge { limit } => joined(&[
-                "The maximum message size of ",
-                &decimal(*limit as u64),
-                "B was exceeded. The message size can be configured in AddHubOptions.",
-            ]),
+            Self::TooLarge { limit } => numbered(
+                "The maximum message size of #B was exceeded. The message size can be configured in AddHubOptions.",
+                &[*limit as u64],
+            ),
             Self::Handshake(detail) => joined(&["Invalid handshake: ", detail, "."]),
             Self::Negotiate(detail) => joined(&["Invalid negotiate response: ", detail, "."]),
             Self::Sequence(detail) => (*detail).into(),

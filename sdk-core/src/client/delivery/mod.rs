@@ -13,7 +13,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::ByteString;
-use crate::text::{decimal, joined};
+use crate::text::numbered;
 
 pub use config::{AckMode, DeliveryConfig};
 
@@ -250,10 +250,9 @@ impl<P: OpaquePayload> Client<P> {
     fn report_forgotten(&mut self, stream: Option<ByteString>) {
         if let Some(stream) = stream {
             let limit = self.config.delivery.max_streams;
-            let limit = decimal(limit as u64);
-            let text =
-                ["The client follows more than ", &limit, " streams; messages may get lost unnoticed."];
-            self.report_gap(GapSource::Stream(stream), joined(&text).into());
+            let text = "The client follows more than # streams; messages may get lost unnoticed.";
+            let text = numbered(text, &[limit as u64]);
+            self.report_gap(GapSource::Stream(stream), text.into());
         }
     }
 
