@@ -161,7 +161,10 @@ export class WebConnection implements BackendConnection {
       this.#watchStore();
     }
     if (state === "Connected" || state === "Connecting") {
-      this.#unwatch ??= watchPage((hint) => this.hint(hint));
+      this.#unwatch ??= watchPage(
+        (hint) => this.hint(hint),
+        () => this.#leave(),
+      );
     } else if (state === "Disconnected") {
       this.#unwatch?.();
       this.#unwatch = undefined;
@@ -171,6 +174,14 @@ export class WebConnection implements BackendConnection {
       for (const resolve of this.#stopping.splice(0)) {
         resolve();
       }
+    }
+  }
+
+  /** The page may be kept: the socket would keep it from that. A connection that is not made again stays as it is. */
+  #leave(): void {
+    const { retry } = this.#host.config;
+    if (retry && retry.type !== "never") {
+      this.#host.closeSockets();
     }
   }
 

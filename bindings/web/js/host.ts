@@ -513,12 +513,17 @@ export class Host implements Sink {
     this.#leave();
   }
 
-  #close(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#room);
+  /** The core hears of it as of any connection that is lost. */
+  closeSockets(): void {
     for (const socket of this.#sockets.values()) {
       socket.close();
     }
+  }
+
+  #close(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#room);
+    this.closeSockets();
     this.#sockets.clear();
     this.requests.clear();
     this.#waiting = [];

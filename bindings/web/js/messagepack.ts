@@ -34,8 +34,10 @@ class Reader {
     this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   }
 
-  get rest(): Uint8Array {
-    return this.#data.subarray(this.at);
+  /** Where the last element begins if it is an empty list. */
+  get emptyLast(): number {
+    const last = this.#data.length - 1;
+    return this.#data[last] === 0x90 ? last : this.#data.length;
   }
 
   get isAtEnd(): boolean {
@@ -196,10 +198,16 @@ class Reader {
     return id;
   }
 
-  /** The next value, by the library. */
-  value(): unknown {
-    // It reads on behind a value; where that was is found by measuring the value.
+  /** The next value, by the library, which most likely ends there. */
+  value(end: number): unknown {
     const start = this.at;
+    try {
+      const value = decoder.decode(this.#data.subarray(start, end));
+      this.at = end;
+      return value;
+    } catch {
+      // It ends elsewhere, or is none.
+    }
     this.skip();
     try {
       return decoder.decode(this.#data.subarray(start, this.at));
@@ -260,7 +268,7 @@ function call(type: 1 | 4, reader: Reader, count: number, size: number, sink: Si
   if (!((first & 0xf0) === 0x90 || first === 0xdc || first === 0xdd)) {
     throw wrong("arguments", "an array");
   }
-  const args = reader.value() as unknown[];
+  const args = reader.value(count > 5 ? reader.emptyLast : size) as unknown[];
   let streams: string[] | undefined;
   if (count > 5 && !reader.nil()) {
     const length = reader.array();
@@ -310,7 +318,7 @@ function message(data: Uint8Array, sink: Sink): void {
     case 2: {
       reader.headers();
       const id = reader.needed("invocationId");
-      return sink.receivedItem_(id, reader.value(), size);
+      return sink.receivedItem_(id, reader.value(size), size);
     }
     case 3: {
       reader.headers();
@@ -326,7 +334,7 @@ function message(data: Uint8Array, sink: Sink): void {
         throw new ProtocolFault(`The array of a message of type ${type} has only ${count} elements.`);
       }
       if (kind === RESULT_VALUE) {
-        return sink.receivedCompletion_(id, true, reader.value(), size, undefined);
+        return sink.receivedCompletion_(id, true, reader.value(size), size, undefined);
       }
       const error = reader.text("error");
       if (error === undefined) {
@@ -349,7 +357,7 @@ function message(data: Uint8Array, sink: Sink): void {
         }
         reader.at += 1;
       }
-      const extra = count > 3 ? (reader.value() as Record<string, unknown> | null) : null;
+      const extra = count > 3 ? (reader.value(size) as Record<string, unknown> | null) : null;
       const after = typeof extra === "object" ? extra?.[RETRY_AFTER] : undefined;
       return sink.receivedClose_(error, allow === 0xc3, typeof after === "number" && after >= 0 ? after : -1);
     }

@@ -27,7 +27,7 @@ export async function serve(folders, headers = {}) {
     }
     response.writeHead(200, {
       "content-type": TYPES[extname(file)] ?? "application/octet-stream",
-      "cache-control": "no-store",
+      "cache-control": "no-cache",
       // A worker script may then be responsible for more than its own folder.
       "service-worker-allowed": "/",
       ...headers,

@@ -59,4 +59,23 @@ export default ({ test }) => {
     );
     assert.equal(await invoke(page, "Echo", 2), 2);
   });
+
+  test("a page that comes out of the back/forward cache has a connection again", async ({ world }) => {
+    const page = await world.page();
+    await page.evaluate(connect, world.server.url);
+    await page.evaluate(() => {
+      addEventListener("pageshow", ({ persisted }) => (globalThis.restored = persisted));
+      // Else it would still be the connection of before.
+      globalThis.back = new Promise((resolve) => globalThis.connection.onreconnected(resolve));
+    });
+    await page.goto(`${world.origin}/test/page/?elsewhere`);
+    await page.evaluate(() => void setTimeout(() => history.back()));
+    await page.waitForFunction(() => !location.search, undefined, { polling: 20 });
+    const restored = await page.evaluate(() => globalThis.restored === true);
+    const why = await page.evaluate(() => JSON.stringify(performance.getEntriesByType("navigation")[0]?.notRestoredReasons));
+    assert.ok(restored, `the page was loaded again, it does not come from the cache: ${why}`);
+    // Chromium closes the socket of a page that it keeps; the page is told when it is back.
+    await within("the new connection", page.evaluate(() => globalThis.back));
+    assert.equal(await invoke(page, "Echo", 3), 3);
+  });
 };
