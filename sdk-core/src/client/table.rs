@@ -221,47 +221,54 @@ impl Index<Pair> {
         Some((self.keys[slot as usize], slot))
     }
 
+    /// Where the key is or would be, and its slot.
     #[inline(never)]
+    fn find(&self, key: Pair) -> (Position, Option<u32>) {
+        let at = self.position(key);
+        (at, self.order.get(at).filter(|slot| self.keys[*slot as usize] == key))
+    }
+
     fn get(&self, key: Pair) -> Option<u32> {
-        self.first_from(key).filter(|(found, _)| *found == key).map(|(_, slot)| slot)
+        self.find(key).1
     }
 
     #[inline(never)]
     fn insert(&mut self, key: Pair) -> u32 {
-        let slot = self.get(key);
-        slot.unwrap_or_else(|| self.add(self.position(key), key))
+        let (at, slot) = self.find(key);
+        slot.unwrap_or_else(|| self.add(at, key))
     }
 
     #[inline(never)]
     fn remove(&mut self, key: Pair) -> Option<u32> {
-        let slot = self.get(key)?;
-        self.take(self.position(key), slot);
-        Some(slot)
+        let (at, slot) = self.find(key);
+        self.take(at, slot?);
+        slot
     }
 }
 
 impl Index<ByteString> {
+    /// Where the name is or would be, and its slot.
     #[inline(never)]
-    fn position(&self, name: &str) -> Position {
-        self.order.position(&|slot| *self.keys[slot as usize] < *name)
+    fn find(&self, name: &str) -> (Position, Option<u32>) {
+        let at = self.order.position(&|slot| *self.keys[slot as usize] < *name);
+        (at, self.order.get(at).filter(|slot| *self.keys[*slot as usize] == *name))
     }
 
-    #[inline(never)]
     fn get(&self, name: &str) -> Option<u32> {
-        self.order.get(self.position(name)).filter(|slot| *self.keys[*slot as usize] == *name)
+        self.find(name).1
     }
 
     #[inline(never)]
     fn insert(&mut self, name: ByteString) -> u32 {
-        let slot = self.get(&name);
-        slot.unwrap_or_else(|| self.add(self.position(&name), name))
+        let (at, slot) = self.find(&name);
+        slot.unwrap_or_else(|| self.add(at, name))
     }
 
     #[inline(never)]
     fn remove(&mut self, name: &str) -> Option<u32> {
-        let slot = self.get(name)?;
-        self.take(self.position(name), slot);
-        Some(slot)
+        let (at, slot) = self.find(name);
+        self.take(at, slot?);
+        slot
     }
 }
 
@@ -309,12 +316,12 @@ impl Pairs {
 
     #[inline(never)]
     fn remove(&mut self, key: Pair) -> Option<Pair> {
-        let value = self.get(key)?;
-        self.index.remove(key);
+        let slot = self.index.remove(key)?;
+        let value = self.values.get(slot as usize).copied();
         if self.index.keys.is_empty() {
             self.values = Vec::new();
         }
-        Some(value)
+        value
     }
 }
 
