@@ -247,6 +247,8 @@ export class Host implements Sink {
     if (link === this.#established) {
       this.#established = 0;
     }
+    // A stream of events that has failed would be opened again by the browser.
+    this.#sockets.get(link)?.close();
     this.#sockets.delete(link);
     this.requests.abandon(link);
   }
@@ -352,7 +354,6 @@ export class Host implements Sink {
   }
 
   closed(link: number, code: number, text: string): void {
-    this.#sockets.delete(link);
     this.enter((core, now) => core.input(Input.Closed, now, link, code, 0, text));
   }
 

@@ -52,6 +52,25 @@ describe("a connection that is cut", () => {
     });
   }
 
+  test("does not leave a stream of events to the browser, which would open it again", async ({ defer }) => {
+    const sources = [];
+    const options = {
+      transport: hubwire.HttpTransportType.ServerSentEvents,
+      EventSource: class extends EventSource {
+        constructor(...args) {
+          super(...args);
+          sources.push(this);
+        }
+      },
+    };
+    const connection = build(defer, undefined, options);
+    await connection.start();
+    const back = changed(connection, "Connected");
+    await harness.proxy.cut();
+    await within("the new connection", back);
+    assert.deepEqual(sources.map(({ readyState }) => readyState), [EventSource.CLOSED, EventSource.OPEN]);
+  });
+
   test("sends what was called meanwhile, once and in order", async ({ defer }) => {
     const connection = build(defer, (builder) => builder.withOutbox({ maxItems: 1000 }));
     await connection.start();
