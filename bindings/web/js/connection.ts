@@ -9,7 +9,7 @@ import type { Codec } from "./codec.js";
 import { sendLeft } from "./courier.js";
 import { EarlyConnection } from "./early.js";
 import { metricsOf } from "./events.js";
-import { Host, RESTORED, slotOf } from "./host.js";
+import { Host, RESTORED, slotOf, weakly } from "./host.js";
 import { Input, Status } from "./inputs.js";
 import { load, loaded, type ModuleSource } from "./load.js";
 import { watchPage } from "./page.js";
@@ -70,7 +70,7 @@ export class WebConnection implements BackendConnection {
   #begin(): void {
     const { config, codec } = this.#host;
     const { http: _http, protocol: _protocol, ...settings } = config;
-    this.#host.core = new Connection({ ...settings, encoding: codec.name, clientId: this.#name }, randomSeed(), this.#host as never);
+    this.#host.core = new Connection({ ...settings, encoding: codec.name, clientId: this.#name }, randomSeed(), weakly(this.#host) as never);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const use of early) {

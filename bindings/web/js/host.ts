@@ -542,6 +542,25 @@ export class Host implements Sink {
 
 const idOf = (id: number): number | undefined => (id < 0 ? undefined : id);
 
+type Method = (...args: unknown[]) => unknown;
+
+/**
+ * The host as the core has it. What the core holds is never collected, and the host holds the core: so it has only what leads to the
+ * host while something else holds that, as sockets, requests and timers do.
+ */
+export function weakly(host: Host): object {
+  const reference = new WeakRef(host);
+  const methods = Object.entries(Object.getOwnPropertyDescriptors(Host.prototype)).filter(
+    ([name, { value }]) => typeof value === "function" && name !== "constructor",
+  );
+  return Object.fromEntries(
+    methods.map(([name, { value }]) => {
+      const method: Method = (...args) => (value as Method).apply(reference.deref(), args);
+      return [name, method];
+    }),
+  );
+}
+
 /** How long a token is valid, in seconds, in the answer to its refresh; -1 if it does not say. */
 function lifetimeIn(body: string): number {
   try {

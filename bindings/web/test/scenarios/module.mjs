@@ -4,7 +4,12 @@ import { exportNames } from "../lib/exports.mjs";
 
 const connect = async ({ url, options }) => {
   const { HubConnectionBuilder, LogLevel } = await import("/dist/index.js");
-  const connection = new HubConnectionBuilder().withUrl(url, options ?? {}).configureLogging(LogLevel.None).build();
+  // The server wants to hear of its clients every five seconds.
+  const connection = new HubConnectionBuilder()
+    .withUrl(url, options ?? {})
+    .withKeepAliveInterval(1_000)
+    .configureLogging(LogLevel.None)
+    .build();
   globalThis.connection = connection;
   await connection.start();
   return connection.invoke("Echo", "hello");
@@ -122,6 +127,33 @@ export default ({ test }) => {
     assert.equal(later, "OutcomeUnknown");
     assert.equal(state, "Disconnected");
     assert.deepEqual(answers, [2, 3]);
+  });
+
+  test("a connection that was stopped and that nobody holds is collected, and what it has in the module", async ({ world }) => {
+    const page = await world.page();
+    await page.evaluate(connect, { url: world.server.url });
+    await page.evaluate(async (url) => {
+      const { HubConnectionBuilder, LogLevel } = await import("/dist/index.js");
+      globalThis.dropped = [];
+      for (let i = 0; i < 20; i++) {
+        const connection = new HubConnectionBuilder().withUrl(url).configureLogging(LogLevel.None).build();
+        connection.on("event", () => {});
+        await connection.start();
+        await connection.invoke("Echo", i);
+        await connection.stop();
+        globalThis.dropped.push(new WeakRef(connection));
+      }
+    }, world.server.url);
+    const left = async () => {
+      await world.memory(page);
+      return page.evaluate(() => globalThis.dropped.filter((connection) => connection.deref()).length);
+    };
+    // The last one may be on the stack of something that has ended.
+    const collected = async () => {
+      while ((await left()) > 1);
+    };
+    await within("the collection of the connections", collected());
+    assert.equal(await page.evaluate(() => globalThis.connection.invoke("Echo", "still here")), "still here");
   });
 
   test("memory stays flat over 600,000 messages, which at 1,000 a second are ten minutes", async ({ world }) => {
