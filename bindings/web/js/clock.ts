@@ -1,5 +1,8 @@
 /** The time of the core: milliseconds of the Unix epoch that never go back, whatever is done to the machine's clock. */
 
+/** A time above this is one of the other clock: pages do not live for three years. */
+const EPOCH = 1e11;
+
 /** Less than this between the two clocks is drift, more is a sleep or somebody who set the clock. */
 const TOLERANCE = 2000;
 
@@ -33,8 +36,12 @@ export class Clock {
     return expected;
   }
 
-  /** The same without a look whether there was a sleep: for messages, which are many. The next timer looks. */
-  soon(): number {
-    return this.#monotonic() + this.#offset;
+  /**
+   * The same without a look whether there was a sleep: for messages, which are many. The next timer looks. `stamp` is when an
+   * event says that it was made, on the monotonic clock, which browsers are slow to read.
+   */
+  soon(stamp: number | undefined): number {
+    const isStamp = stamp !== undefined && stamp > 0 && stamp < EPOCH;
+    return (isStamp ? stamp : this.#monotonic()) + this.#offset;
   }
 }

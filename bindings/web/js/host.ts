@@ -377,15 +377,15 @@ export class Host implements Sink {
   }
 
   /** A frame, or what a poll brought. */
-  received(link: number, data: string | Uint8Array): void {
+  received(link: number, data: string | Uint8Array, stamp?: number): void {
     if (this.#broken) {
       return;
     }
     if (this.#isBusy) {
-      this.#inputs.push(() => this.received(link, data));
+      this.#inputs.push(() => this.received(link, data, stamp));
       return;
     }
-    this.#at = this.#clock.soon();
+    this.#at = this.#clock.soon(stamp);
     this.#reading = link;
     try {
       if (link === this.#established) {

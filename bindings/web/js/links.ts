@@ -6,7 +6,8 @@ import type { Codec } from "./codec.js";
 /** What a connection does with what comes. All of it may be called at any time. */
 export interface LinkEvents {
   opened(link: number): void;
-  received(link: number, data: string | Uint8Array): void;
+  /** `stamp` is when the event was made, as it says itself. */
+  received(link: number, data: string | Uint8Array, stamp?: number): void;
   /** Code 0: in order. Code 1: the text is ours. Others: a status of the WebSocket. */
   closed(link: number, code: number, text: string): void;
 }
@@ -60,7 +61,7 @@ export function listeners(link: number, events: LinkEvents): ((event: never) => 
       isOpen = true;
       events.opened(link);
     },
-    ({ data }: MessageEvent) => events.received(link, dataOf(data)),
+    ({ data, timeStamp }: MessageEvent) => events.received(link, dataOf(data), timeStamp),
     // An EventSource does not say why; once it was open the server has ended the response.
     () => events.closed(link, isOpen ? 0 : 1, FAILED.EventSource),
     ({ code, reason, wasClean }: CloseEvent) => {
