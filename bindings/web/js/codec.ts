@@ -18,6 +18,15 @@ export const errorAndResult = (): ProtocolFault =>
 /** Headers as the core takes them: name, value, name, value. */
 export type FlatHeaders = string[];
 
+/** The same as an object. */
+export function headersFrom(flat: FlatHeaders): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    headers[flat[i]!] = flat[i + 1]!;
+  }
+  return headers;
+}
+
 /** Takes decoded messages, in order. `size` is about how many bytes the payload has. */
 export interface Sink {
   /** A call without id, headers and streams: nearly every message is one. */

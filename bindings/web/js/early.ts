@@ -6,9 +6,8 @@
 import type { BackendConfig, BackendEvents } from "../../js/src/backend.js";
 import type { HttpResponse } from "../../js/src/http.js";
 import { openWebSocket } from "./links.js";
+import { withParameter } from "./query.js";
 import type { Requests } from "./requests.js";
-
-const parameter = (url: string, text: string): string => `${url}${url.includes("?") ? "&" : "?"}${text}`;
 
 interface Opened {
   readonly key: string;
@@ -53,14 +52,14 @@ export class EarlyConnection {
     }
     const [path, query] = url.split("?", 2) as [string, string?];
     const address = `${path}${path.endsWith("/") ? "" : "/"}negotiate${query === undefined ? "" : `?${query}`}`;
-    const negotiate = this.#announced(parameter(address, "negotiateVersion=1"), false);
+    const negotiate = this.#announced(withParameter(address, "negotiateVersion=1"), false);
     const response = requests.post(negotiate, token);
     this.#negotiation = { key: keyOf(negotiate, token), response };
     const { content } = await response;
     const answer = JSON.parse(content as string) as Record<string, unknown>;
     const first = (answer["availableTransports"] as { transport?: unknown }[] | undefined)?.[0];
     if (hasSockets && first?.transport === "WebSockets" && typeof answer["connectionToken"] === "string") {
-      this.#open(this.#announced(parameter(url, `id=${answer["connectionToken"]}`), true), token);
+      this.#open(this.#announced(withParameter(url, `id=${answer["connectionToken"]}`), true), token);
     }
   }
 
@@ -68,8 +67,8 @@ export class EarlyConnection {
     if (this.#config.announce === false) {
       return url;
     }
-    const announced = parameter(url, "hubwire=1");
-    return named ? parameter(announced, `clientId=${this.#session}`) : announced;
+    const announced = withParameter(url, "hubwire=1");
+    return named ? withParameter(announced, `clientId=${this.#session}`) : announced;
   }
 
   #open(url: string, token: string | undefined): void {

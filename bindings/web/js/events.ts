@@ -1,6 +1,6 @@
 /** The events of the core that are about the connection, put together again from what crosses the border. */
 
-import type { Cause, ConnectionEvent, ErrorKind, Fault, Grade, Metrics, StateName } from "../../js/src/backend.js";
+import type { Cause, ConnectionEvent, ErrorKind, Fault, Grade, Metrics } from "../../js/src/backend.js";
 
 /** A time that is not known crosses the border as -1. */
 const optional = (time: number): number | null => (time < 0 ? null : time);
@@ -68,5 +68,3 @@ export function metricsOf(flat: unknown[]): Metrics {
     quality: { rtt: optional(at(17)), jitter: at(18), grade: flat[19] as Grade },
   };
 }
-
-export type { StateName };

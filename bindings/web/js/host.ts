@@ -16,7 +16,7 @@ import { causeOf, eventOf, faultOf } from "./events.js";
 import { Input, Status } from "./inputs.js";
 import { joined, listeners, openEventSource, openWebSocket } from "./links.js";
 import { handshaken, negotiated } from "./negotiate.js";
-import { keep, live, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
+import { keep, peek, sizeOf, take, useWriter, type Encoded } from "./payloads.js";
 import { Requests } from "./requests.js";
 
 /** The record separator of a handshake response, under either encoding. */
@@ -577,4 +577,4 @@ export const slotOf = (encoded: Encoded): [slot: number, size: number] => {
   return [keep(encoded, size), size];
 };
 
-export { live, RESTORED };
+export { RESTORED };

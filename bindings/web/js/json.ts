@@ -1,7 +1,7 @@
 /** The hub protocol `json`: one object per record, ended by 0x1E. */
 
 import {
-  errorAndResult, missing, ProtocolFault, TooLarge, wrong,
+  errorAndResult, headersFrom, missing, ProtocolFault, TooLarge, wrong,
   type Codec, type FlatHeaders, type Sink,
 } from "./codec.js";
 import { Encoded } from "./payloads.js";
@@ -176,16 +176,8 @@ const property = (name: string, json: string): string => `,"${name}":${json}`;
 const optional = (name: string, value: string | undefined): string =>
   value === undefined ? "" : property(name, stringify(value));
 
-function flatHeaders(flat: FlatHeaders | undefined): string {
-  if (!flat) {
-    return "";
-  }
-  const headers: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) {
-    headers[flat[i]!] = flat[i + 1]!;
-  }
-  return property("headers", stringify(headers));
-}
+const headersProperty = (flat: FlatHeaders | undefined): string =>
+  flat ? property("headers", stringify(headersFrom(flat))) : "";
 
 const record = (type: number, properties: string): string => `{"type":${type}${properties}}${SEPARATOR}`;
 const PING = record(6, "");
@@ -208,7 +200,7 @@ export class JsonHubProtocol implements Codec {
   }
 
   call_(type: number, id: string | undefined, target: string, args: Encoded, streams: string[] | undefined, headers: FlatHeaders | undefined): string {
-    const own = flatHeaders(headers) + optional("invocationId", id) + property("target", stringify(target));
+    const own = headersProperty(headers) + optional("invocationId", id) + property("target", stringify(target));
     const rest = property("arguments", args.data as string) + (streams ? property("streamIds", stringify(streams)) : "");
     return record(type, own + rest);
   }

@@ -1,7 +1,7 @@
 /** The transports of one connection, as far as JavaScript sees them: what a browser opens, and what it tells of it. */
 
 import type { BackendConfig } from "../../js/src/backend.js";
-import type { Codec } from "./codec.js";
+import { withParameter } from "./query.js";
 
 /** What a connection does with what comes. All of it may be called at any time. */
 export interface LinkEvents {
@@ -22,7 +22,7 @@ const FAILED = {
 type Name = keyof typeof FAILED;
 
 const withToken = (url: string, token: string | undefined): string =>
-  token ? `${url}${url.includes("?") ? "&" : "?"}access_token=${encodeURIComponent(token)}` : url;
+  token ? withParameter(url, `access_token=${encodeURIComponent(token)}`) : url;
 
 /** The platform's constructor of that name, or the one that the application gave. */
 function constructorOf<T>(config: BackendConfig, name: Name): T {
@@ -34,12 +34,6 @@ function constructorOf<T>(config: BackendConfig, name: Name): T {
 }
 
 const webSocketUrl = (url: string, token: string | undefined): string => withToken(url, token).replace(/^http/, "ws");
-
-/** A socket that was opened before the core asked for it. */
-export interface Early {
-  readonly url: string;
-  readonly socket: WebSocket;
-}
 
 export function openWebSocket(config: BackendConfig, url: string, token: string | undefined): WebSocket {
   return new (constructorOf<typeof WebSocket>(config, "WebSocket"))(webSocketUrl(url, token));
@@ -90,5 +84,3 @@ export const joined = (rest: string | Uint8Array | undefined, data: string | Uin
 };
 
 const bytes = (data: string | Uint8Array): Uint8Array => (typeof data === "string" ? new TextEncoder().encode(data) : data);
-
-export type { Codec };

@@ -4,7 +4,7 @@
  */
 
 import { Decoder, Encoder } from "@msgpack/msgpack";
-import { missing, ProtocolFault, TooLarge, wrong, type Codec, type FlatHeaders, type Sink } from "./codec.js";
+import { headersFrom, missing, ProtocolFault, TooLarge, wrong, type Codec, type FlatHeaders, type Sink } from "./codec.js";
 import { Encoded } from "./payloads.js";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -404,16 +404,7 @@ function integer(value: number): Uint8Array {
   return encoder.encode(value);
 }
 
-function headersOf(flat: FlatHeaders | undefined): Uint8Array {
-  if (!flat) {
-    return NO_HEADERS;
-  }
-  const headers: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) {
-    headers[flat[i]!] = flat[i + 1]!;
-  }
-  return encoder.encode(headers);
-}
+const headersOf = (flat: FlatHeaders | undefined): Uint8Array => (flat ? encoder.encode(headersFrom(flat)) : NO_HEADERS);
 
 /** The hub protocol `messagepack`. Dates are timestamps, `Uint8Array`s are binary. */
 export class MessagePackHubProtocol implements Codec {

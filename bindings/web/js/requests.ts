@@ -5,6 +5,7 @@ import { HttpError, TimeoutError } from "../../js/src/errors.js";
 import { DefaultHttpClient, type HttpClient, type HttpRequest, type HttpResponse } from "../../js/src/http.js";
 import { VERSION } from "../../js/src/version.js";
 import type { Frame } from "./codec.js";
+import { withParameter } from "./query.js";
 
 /** What a request is for, as the driver counts them. */
 const NEGOTIATE = 0;
@@ -26,8 +27,6 @@ export interface RequestEvents {
   responded(request: number, kind: number, link: number, response: HttpResponse): void;
   failed(request: number, status: number, text: string): void;
 }
-
-const parameter = (url: string, text: string): string => `${url}${url.includes("?") ? "&" : "?"}${text}`;
 
 export class Requests {
   readonly #config: BackendConfig;
@@ -85,7 +84,7 @@ export class Requests {
     if (kind === POLL) {
       // Against caches, as in the official client.
       request.method = "GET";
-      request.url = parameter(session.url, `_=${Date.now()}${this.#polls++ % 10}`);
+      request.url = withParameter(session.url, `_=${Date.now()}${this.#polls++ % 10}`);
       if (this.#isBinary) {
         request.responseType = "arraybuffer";
       }

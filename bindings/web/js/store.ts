@@ -7,7 +7,7 @@
  */
 
 import type { Codec } from "./codec.js";
-import { Encoded, sizeOf, take } from "./payloads.js";
+import { Encoded, take } from "./payloads.js";
 
 /** A call as the core gives and takes it, without its slot. */
 interface CallRecord {
@@ -229,5 +229,3 @@ export class TabStore {
     this.#database.close();
   }
 }
-
-export { sizeOf };
