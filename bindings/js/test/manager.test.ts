@@ -29,6 +29,17 @@ const make = ({ auto = true, ...options }: HubManagerOptions & { auto?: boolean 
   return { manager, fakeOf, open, log, backend };
 };
 
+/** The same, with a connection to `/a` that nobody holds. */
+async function withIdle(options: Parameters<typeof make>[0]): Promise<ReturnType<typeof make>> {
+  const made = make(options);
+  const first = made.manager.connect("/a");
+  await settle();
+  made.fakeOf("/a").connected();
+  await first;
+  made.manager.release("/a");
+  return made;
+}
+
 test("the same path gives the same connection, configured once", () => {
   const paths: string[] = [];
   const accessTokenFactory = () => "token";
@@ -248,12 +259,7 @@ test("one more than there may be takes the place of the one that is idle for lon
 });
 
 test("never more connections than there may be, also while one is closing", async () => {
-  const { manager, fakeOf, backend } = make({ maxConnections: 1, auto: false });
-  const first = manager.connect("/a");
-  await settle();
-  fakeOf("/a").connected();
-  await first;
-  manager.release("/a");
+  const { manager, fakeOf, backend } = await withIdle({ maxConnections: 1, auto: false });
   const second = manager.connect("/b");
   await settle();
   assert.deepEqual(fakeOf("/a").of("stop").length, 1);
@@ -267,12 +273,7 @@ test("never more connections than there may be, also while one is closing", asyn
 });
 
 test("one that waits for its place may be disconnected", async () => {
-  const { manager, fakeOf } = make({ maxConnections: 1, auto: false });
-  const first = manager.connect("/a");
-  await settle();
-  fakeOf("/a").connected();
-  await first;
-  manager.release("/a");
+  const { manager, fakeOf } = await withIdle({ maxConnections: 1, auto: false });
   const second = manager.connect("/b");
   await settle();
   void manager.disconnect("/b");
@@ -294,12 +295,7 @@ test("a connection that the application starts on its own counts", async () => {
 });
 
 test("one that the application starts on its own while it waits for its place, and that fails, is told", async () => {
-  const { manager, fakeOf } = make({ maxConnections: 1, auto: false });
-  const first = manager.connect("/a");
-  await settle();
-  fakeOf("/a").connected();
-  await first;
-  manager.release("/a");
+  const { manager, fakeOf } = await withIdle({ maxConnections: 1, auto: false });
   const second = manager.connect("/b");
   const own = manager.hub("/b").start();
   fakeOf("/a").closed();
