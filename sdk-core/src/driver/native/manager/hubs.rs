@@ -47,7 +47,7 @@ struct Hub {
     path: Arc<str>,
     /// Without a lease.
     connection: HubConnection,
-    /// Closed when the last start is over.
+    /// Closed when the last start is over and the pool knows what it came to.
     start: Option<oneshot::Receiver<()>>,
     /// Who waits for the stop that is under way.
     stopping: Vec<oneshot::Sender<()>>,
@@ -204,16 +204,12 @@ impl Shared {
                     let start = hub.connection.start_detached();
                     let (over, start_over) = oneshot::channel();
                     hub.start = Some(start_over);
-                    self.finish(id, async move {
-                        let result = start.await;
-                        drop(over);
-                        PoolInput::Started(id, result)
-                    });
+                    self.finish(id, Some(over), async move { PoolInput::Started(id, start.await) });
                 }
                 PoolOutput::Stop(id) => {
                     let hub = &mut hubs.list[id.0 as usize];
                     let stop = stop(hub.connection.clone(), hub.start.take());
-                    self.finish(id, async move {
+                    self.finish(id, None, async move {
                         stop.await;
                         PoolInput::Stopped(id)
                     });
@@ -243,8 +239,15 @@ impl Shared {
         }
     }
 
-    /// Gives the pool the end of something, and the state that the connection is in then.
-    fn finish(self: &Arc<Self>, id: HubId, end: impl Future<Output = PoolInput> + Send + 'static) {
+    /// Gives the pool the end of something, and the state that the connection is in then. `over` is closed behind that:
+    /// a stop that waits for a start must not be told to the pool before it, or the end of this start would be taken for
+    /// that of the next one.
+    fn finish(
+        self: &Arc<Self>,
+        id: HubId,
+        over: Option<oneshot::Sender<()>>,
+        end: impl Future<Output = PoolInput> + Send + 'static,
+    ) {
         let shared = Arc::downgrade(self);
         self.runtime.spawn(async move {
             let end = end.await;
@@ -257,6 +260,8 @@ impl Shared {
             shared.input(&mut hubs, end);
             let state = hubs.list[id.0 as usize].connection.state();
             shared.input(&mut hubs, PoolInput::Changed(id, state));
+            drop(hubs);
+            drop(over);
         });
     }
 }
@@ -294,19 +299,24 @@ fn stop(
 ) -> impl Future<Output = ()> + Send + 'static {
     let stopped = connection.begin_stop();
     async move {
+        let mut status = connection.status();
         let _ = stopped.await;
         let Some(mut start_over) = start_over else { return };
-        let mut status = connection.status();
+        let mut is_over = false;
         loop {
+            // The start may have come behind the stop, and may even have ended well by now.
+            if status.borrow_and_update().state != ConnectionState::Disconnected {
+                let _ = connection.begin_stop().await;
+            }
+            if is_over {
+                return;
+            }
             ::tokio::select! {
-                biased;
-                _ = &mut start_over => return,
-                // It may have come behind the stop.
+                _ = &mut start_over => is_over = true,
                 changed = status.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    let _ = connection.begin_stop().await;
                 }
             }
         }
