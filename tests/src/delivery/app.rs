@@ -87,12 +87,15 @@ pub async fn speak(clients: HubClients, note: Note, pace: Pace) {
     let mut message = note.highest(Kind::Attempted);
     // The process before may have published some without having come to writing that down.
     let mut tick = note.highest(Kind::Published) + 1_000;
+    // `publish` does not wait for the store: what it did not have yet when the process was killed was given to nobody.
+    let mut unstored = Vec::new();
     let (began, mut sent, mut published) = (Instant::now(), 0, 0);
     let mut period = interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         period.tick().await;
         if pace.enough.load(Ordering::SeqCst) {
+            unstored.drain(..).for_each(|tick| note.note(Kind::Published, tick));
             return;
         }
         let due = |per_second: u32| {
@@ -103,7 +106,7 @@ pub async fn speak(clients: HubClients, note: Note, pace: Pace) {
             tick += 1;
             // The number is used up even if that fails.
             if clients.group(GROUP).publish("Tick", (tick,)).is_ok() {
-                note.note(Kind::Published, tick);
+                unstored.push(tick);
             }
         }
         let batch = message + 1..message + 1 + (due(pace.messages) - sent).min(500);
@@ -121,7 +124,11 @@ pub async fn speak(clients: HubClients, note: Note, pace: Pace) {
         let results = join_all(batch.clone().map(send)).await;
         for (number, result) in batch.zip(results) {
             let kind = match result {
-                Ok(confirmation) if confirmation.recipients() > 0 => Kind::Accepted,
+                Ok(confirmation) if confirmation.recipients() > 0 => {
+                    // The store has it, and everything from before it.
+                    unstored.drain(..).for_each(|tick| note.note(Kind::Published, tick));
+                    Kind::Accepted
+                }
                 Ok(_) => Kind::Declined,
                 Err(_) => Kind::Failed,
             };
