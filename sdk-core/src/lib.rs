@@ -62,7 +62,7 @@ pub use driver::web;
 pub use driver::{
     AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder,
     HubManager, HubManagerBuilder, HubSubscription, Io, ItemStream, MemoryStore, OutboxStore, QueuedCall,
-    StateChange, StoreError, StoreReport, Subscription, TcpConnector,
+    StateChange, StoreError, StoreReport, Subscription, TcpConnector, raw,
 };
 #[cfg(feature = "redb")]
 pub use driver::{RedbStore, RedbStoreOptions, WhenCorrupt};

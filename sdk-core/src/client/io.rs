@@ -31,7 +31,7 @@ pub struct RequestId(pub(super) u64);
 pub struct BatchId(pub(super) u64);
 
 /// Names a call of the application. The caller chooses it; it must not be in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
 /// Names a stream that the application uploads. The caller chooses it; it must not be in use.

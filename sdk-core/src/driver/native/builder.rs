@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::runtime::Handle;
 
 use super::connection::HubConnection;
 use super::random;
@@ -236,6 +237,12 @@ impl HubConnectionBuilder {
         self
     }
 
+    /// The longest time for a connection to close in order when it is stopped; 5 s unless set.
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
     /// The longest time for the handshake response; 15 s unless set.
     pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake_timeout = timeout;
@@ -276,8 +283,14 @@ impl HubConnectionBuilder {
     /// # Errors
     /// [`ErrorKind::Misuse`] when an option is invalid (the text names it), or when called outside a tokio runtime.
     pub fn build(self) -> Result<HubConnection, Error> {
+        let (runtime, config, options) = self.prepare()?;
+        Ok(HubConnection::spawn(&runtime, config, options))
+    }
+
+    /// Everything that a connection is made of, checked.
+    pub(super) fn prepare(self) -> Result<(Handle, Config, Options), Error> {
         let misuse = |text: String| Error::new(ErrorKind::Misuse, text);
-        let runtime = ::tokio::runtime::Handle::try_current()
+        let runtime = Handle::try_current()
             .map_err(|_| misuse("a HubConnection must be built within a tokio runtime".into()))?;
         check_url(&self.config.url).map_err(misuse)?;
         for (name, duration) in [
@@ -328,8 +341,8 @@ impl HubConnectionBuilder {
             }
             config.transports = vec![Transport::WebSockets];
         }
-        Ok(HubConnection::spawn(
-            &runtime,
+        Ok((
+            runtime,
             config,
             Options {
                 headers,

@@ -16,7 +16,7 @@ use super::manager::Lease;
 use super::queued::QueuedCall;
 use super::store::StoreReport;
 use super::stream::ItemStream;
-use super::tokio::{Control, Driver, Options, Request, Status};
+use super::tokio::{Control, Driver, Options, Outlet, Request, Status};
 use crate::client::{
     CallId, Cause, Config, ConnectionState, Hint, Metrics, OutboxProgress, Quality, UploadId,
 };
@@ -80,7 +80,9 @@ impl HubConnection {
         let (control, control_queue) = mpsc::unbounded_channel();
         let handlers = Arc::new(Handlers::default());
         let encoding = config.encoding;
-        let driver = Driver::new(config, options, handlers.clone(), control.downgrade());
+        let (outlet, notices) = Outlet::handlers();
+        let driver = Driver::new(config, options, outlet);
+        let driver = driver.with_handlers(handlers.clone(), notices, control.downgrade());
         let status = driver.status();
         let next_id = Arc::new(AtomicU64::new(0));
         let driver = driver.run(request_queue, control_queue, next_id.clone());

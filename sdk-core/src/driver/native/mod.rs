@@ -10,6 +10,7 @@ mod handlers;
 mod manager;
 mod queued;
 mod random;
+pub mod raw;
 mod store;
 mod stream;
 mod tokio;

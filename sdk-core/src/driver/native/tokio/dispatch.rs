@@ -3,29 +3,15 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use crate::ByteString;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::Control;
-use crate::client::{DeliveryId, Reply, ReplyId};
-use crate::driver::native::connection::StateChange;
-use crate::driver::native::event::ConnectionEvent;
+use crate::client::{Reply, ReplyId};
 use crate::driver::native::handlers::{Entry, Handlers};
+use crate::driver::native::raw::Notice;
 use crate::protocol::Payload;
 use crate::protocol::delivery::DELTA_SUFFIX;
-
-/// Something the application registered handlers for.
-pub(super) enum Notice {
-    Invocation {
-        target: ByteString,
-        arguments: Payload,
-        reply: Option<ReplyId>,
-        delivery: Option<DeliveryId>,
-    },
-    State(StateChange),
-    Event(ConnectionEvent),
-}
 
 /// Runs until the driver is gone.
 pub(super) async fn run(
@@ -47,6 +33,8 @@ pub(super) async fn run(
                     answer_with(reply, answer, control.clone());
                 }
             }
+            // Told to whoever waits for it.
+            _ => {}
         }
     }
 }

@@ -13,7 +13,9 @@ mod http;
 mod link;
 mod long_polling;
 mod outgoing;
+mod outlet;
 mod posts;
+mod raw;
 mod sse;
 mod storage;
 mod websocket;
@@ -36,6 +38,7 @@ use super::builder::{RetryFunction, TokenFactory};
 use super::connection::StateChange;
 use super::event::ConnectionEvent;
 use super::handlers::Handlers;
+use super::raw::{Notice, RawRequest};
 use super::store::{OutboxStore, StoreReport};
 use crate::client::{
     BatchId, CallId, CallKind, CallOptions, CallRequest, Cause, Client, Command, Config, ConnectionState,
@@ -49,18 +52,17 @@ use crate::{Error, ErrorKind, Time};
 use alarm::Alarm;
 use clock::Clock;
 pub use connector::{Connector, Io, TcpConnector};
-use dispatch::Notice;
 use http::{Http, Session};
 use link::{Link, LinkEvent, Wanted};
 use long_polling::LongPollingLink;
+pub(super) use outlet::Outlet;
+use raw::Raw;
 use sse::SseLink;
 use storage::{Storage, Written};
 use websocket::WebSocketLink;
 
 /// Bytes that may wait for the socket before calls of the application have to wait.
 const OUTGOING_LIMIT: usize = 1 << 20;
-/// Messages that may wait for the task that runs handlers.
-const NOTICES: usize = 256;
 /// Items of all uploads on their way from their tasks to the driver.
 const UPLOAD_ITEMS: usize = 16;
 
@@ -75,6 +77,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) enum Request {
     Start(oneshot::Sender<Result<(), Error>>),
     Call(NewCall),
+    Raw(RawRequest),
 }
 
 /// A call and who waits for it.
@@ -116,6 +119,17 @@ pub(super) enum Control {
     Metrics(oneshot::Sender<Metrics>),
     Restored(oneshot::Sender<Vec<RestoredCall>>),
     StoreReports(oneshot::Sender<Vec<StoreReport>>),
+    /// Stop, as soon as so many requests of a binding were taken.
+    StopBehind(u64),
+    RetryAfter(RequestId, Option<Duration>),
+    Change(Change),
+}
+
+/// What may be changed of a connection that is there.
+pub(super) enum Change {
+    Url(String),
+    KeepAlive(Duration),
+    ServerTimeout(Duration),
 }
 
 /// A stream to upload.
@@ -211,7 +225,8 @@ pub(super) struct Driver {
     start_waiters: Vec<oneshot::Sender<Result<(), Error>>>,
     stop_waiters: Vec<oneshot::Sender<()>>,
     backlog: VecDeque<Delivery>,
-    notices: mpsc::Sender<Notice>,
+    outlet: Outlet,
+    raw: Raw,
     status: watch::Sender<Status>,
     handlers: Arc<Handlers>,
     storage: Storage,
@@ -219,22 +234,15 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(
-        config: Config,
-        options: Options,
-        handlers: Arc<Handlers>,
-        control: mpsc::WeakUnboundedSender<Control>,
-    ) -> Self {
+    pub(super) fn new(config: Config, options: Options, outlet: Outlet) -> Self {
         let (upload_items, upload_queue) = mpsc::channel(UPLOAD_ITEMS);
-        let (notices, notice_queue) = mpsc::channel(NOTICES);
-        ::tokio::spawn(dispatch::run(handlers.clone(), notice_queue, control));
         let mut options = options;
         Self {
             encoding: config.encoding,
             client: Client::new(config, options.seed),
             storage: Storage::new(options.store.take()),
             restored: Vec::new(),
-            handlers,
+            handlers: Arc::default(),
             http: Http::new(
                 options.connector.clone(),
                 options.headers.clone(),
@@ -255,9 +263,22 @@ impl Driver {
             start_waiters: Vec::new(),
             stop_waiters: Vec::new(),
             backlog: VecDeque::new(),
-            notices,
+            outlet,
+            raw: Raw::default(),
             status: watch::Sender::new(Status::default()),
         }
+    }
+
+    /// Messages are for these handlers; their answers come back as `control`.
+    pub(super) fn with_handlers(
+        mut self,
+        handlers: Arc<Handlers>,
+        notices: mpsc::Receiver<Notice>,
+        control: mpsc::WeakUnboundedSender<Control>,
+    ) -> Self {
+        self.handlers = handlers.clone();
+        ::tokio::spawn(dispatch::run(handlers, notices, control));
+        self
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {
@@ -286,13 +307,19 @@ impl Driver {
                 // In order: what ends things, what makes room, what comes in, what goes out.
                 biased;
                 message = control.recv(), if !handles_gone => match message {
+                    Some(Control::StopBehind(total)) => {
+                        while self.raw.taken < total && let Ok(request) = requests.try_recv() {
+                            self.handle_request(request);
+                        }
+                        self.stop_raw();
+                    }
                     Some(message) => self.handle_control(message),
                     None => {
                         handles_gone = true;
                         self.command(Command::Stop);
                     }
                 },
-                () = deliver_first(&mut self.backlog, &self.notices), if !self.backlog.is_empty() => {
+                () = deliver_first(&mut self.backlog, &mut self.outlet), if !self.backlog.is_empty() => {
                     if self.backlog.is_empty() {
                         self.input(Input::Resumed);
                         self.handle_received();
@@ -314,13 +341,25 @@ impl Driver {
 
     /// Reads the store, before anything else happens.
     async fn restore(&mut self, ids: &AtomicU64) {
-        let Some(restored) = self.storage.load().await else { return };
+        if self.storage.is_none() {
+            return;
+        }
+        let restored = self.storage.load().await;
+        if self.outlet.is_raw() {
+            let first = ids.load(Ordering::Relaxed);
+            let calls = restored.iter().flat_map(|restored| &restored.calls);
+            let targets = calls.map(|(_, stored)| stored.target.to_string());
+            self.notice(Notice::Restored((first..).map(CallId).zip(targets).collect()));
+        }
+        let Some(restored) = restored else { return };
         let mut calls = Vec::with_capacity(restored.calls.len());
         for (sequence, stored) in restored.calls {
             let call = CallId(ids.fetch_add(1, Ordering::Relaxed));
-            let (waiter, reply) = oneshot::channel();
-            self.waiters.insert(call, Waiter::Invoke(waiter));
-            self.restored.push(RestoredCall { call, target: stored.target.to_string(), reply });
+            if !self.outlet.is_raw() {
+                let (waiter, reply) = oneshot::channel();
+                self.waiters.insert(call, Waiter::Invoke(waiter));
+                self.restored.push(RestoredCall { call, target: stored.target.to_string(), reply });
+            }
             // The connection may have been made with the other encoding last time.
             match stored.arguments.to_encoding(self.encoding) {
                 Ok(arguments) => calls.push((call, sequence, StoredCall { arguments, ..stored })),
@@ -373,6 +412,7 @@ impl Driver {
                 }
             }
             Request::Call(call) => self.handle_call(call),
+            Request::Raw(request) => self.handle_raw(request),
         }
     }
 
@@ -446,7 +486,7 @@ impl Driver {
                     self.stop_waiters.clear();
                 }
             }
-            Control::Cancel(call) => self.command(Command::Cancel(call)),
+            Control::Cancel(call) => self.cancel(call),
             Control::Reply(reply, answer) => self.command(Command::Reply(reply, answer)),
             Control::Handled(delivery, result) => self.command(Command::Handled(delivery, result)),
             Control::Acknowledge(id) => self.command(Command::Acknowledge(id)),
@@ -456,6 +496,11 @@ impl Driver {
             Control::Metrics(reply) => drop(reply.send(self.client.metrics())),
             Control::StoreReports(reply) => drop(reply.send(self.storage.take_reports())),
             Control::Restored(reply) => drop(reply.send(std::mem::take(&mut self.restored))),
+            Control::StopBehind(_) => self.stop_raw(),
+            Control::RetryAfter(request, delay) => self.input(Input::RetryAfter(request, delay)),
+            Control::Change(Change::Url(url)) => self.client.set_url(url),
+            Control::Change(Change::KeepAlive(interval)) => self.client.set_keep_alive_interval(interval),
+            Control::Change(Change::ServerTimeout(timeout)) => self.client.set_server_timeout(timeout),
         }
     }
 
@@ -547,6 +592,9 @@ impl Driver {
                     self.deadline = deadline;
                     return;
                 }
+                Output::Retry(request, context) if self.outlet.is_raw() && self.options.retry.is_none() => {
+                    self.notice(Notice::Retry(request, context));
+                }
                 Output::Retry(request, context) => {
                     let policy = self.options.retry.clone();
                     let decide = AssertUnwindSafe(|| policy.and_then(|policy| policy(&context)));
@@ -633,6 +681,8 @@ impl Driver {
     }
 
     fn handle_event(&mut self, event: Event<Payload>) {
+        let event = if self.outlet.is_raw() { self.tell_raw(event) } else { Some(event) };
+        let Some(event) = event else { return };
         match event {
             Event::StateChanged { state, cause } => self.state_changed(state, cause),
             Event::Invocation { target, arguments, reply, delivery } => {
@@ -716,13 +766,6 @@ impl Driver {
         self.waiters.remove(&call)
     }
 
-    /// Tells the application, if it listens.
-    fn notify(&mut self, event: ConnectionEvent) {
-        if self.handlers.has_event_handlers() {
-            self.deliver(Delivery::Notice(Notice::Event(event)));
-        }
-    }
-
     fn state_changed(&mut self, state: ConnectionState, cause: Cause) {
         let connection_id = match &cause {
             Cause::Established { connection_id, .. } => connection_id.clone(),
@@ -754,9 +797,13 @@ impl Driver {
             // Dropping the sender answers.
             self.stop_waiters.clear();
         }
+        let is_over = state == ConnectionState::Disconnected;
         let change = StateChange { from: before, to: state, cause };
         tracing::debug!(from = %change.from, to = %change.to, cause = ?change.cause, "state changed");
         self.deliver(Delivery::Notice(Notice::State(change)));
+        if is_over {
+            self.tell_stopped();
+        }
     }
 
     /// Hands something to the application, or keeps it until there is room.
@@ -765,10 +812,7 @@ impl Driver {
 
         if self.backlog.is_empty() {
             let kept = match delivery {
-                Delivery::Notice(notice) => match self.notices.try_send(notice) {
-                    Err(TrySendError::Full(notice)) => Some(Delivery::Notice(notice)),
-                    Ok(()) | Err(TrySendError::Closed(_)) => None,
-                },
+                Delivery::Notice(notice) => self.outlet.give(notice).map(Delivery::Notice),
                 Delivery::Item(items, item) => match items.try_send(item) {
                     Err(TrySendError::Full(item)) => Some(Delivery::Item(items, item)),
                     Ok(()) | Err(TrySendError::Closed(_)) => None,
@@ -805,16 +849,17 @@ async fn open(
 }
 
 /// Hands over the first of the backlog as soon as there is room. Loses nothing when dropped.
-async fn deliver_first(backlog: &mut VecDeque<Delivery>, notices: &mpsc::Sender<Notice>) {
+async fn deliver_first(backlog: &mut VecDeque<Delivery>, outlet: &mut Outlet) {
     match backlog.front() {
         None => return,
         Some(Delivery::Notice(_)) => {
-            if let Ok(permit) = notices.reserve().await
-                && let Some(Delivery::Notice(notice)) = backlog.pop_front()
+            outlet.room().await;
+            if let Some(Delivery::Notice(notice)) = backlog.pop_front()
+                && let Some(notice) = outlet.give(notice)
             {
-                permit.send(notice);
-                return;
+                backlog.push_front(Delivery::Notice(notice));
             }
+            return;
         }
         Some(Delivery::Item(items, _)) => {
             let items = items.clone();

@@ -28,6 +28,11 @@ impl Storage {
         Self { store, ..Self::default() }
     }
 
+    /// Whether there is none.
+    pub(super) const fn is_none(&self) -> bool {
+        self.store.is_none()
+    }
+
     /// Why the calls that it may hold cannot be had: to go on without them would lose them.
     pub(super) const fn error(&self) -> Option<&Error> {
         self.error.as_ref()

@@ -1,0 +1,40 @@
+//! A connection without handlers, futures and types: what bindings to other languages are built on.
+//!
+//! Everything that happens comes as a [`Notice`] to one [`Listener`], in order, with ids that the caller chose and payloads
+//! as they travelled. Commands return at once. An application in Rust wants [`HubConnection`](crate::HubConnection).
+//!
+//! ```no_run
+//! # fn example() -> Result<(), hubwire::Error> {
+//! use std::task::{Context, Poll};
+//!
+//! use hubwire::HubConnection;
+//! use hubwire::raw::{Listener, Notice};
+//!
+//! struct Print;
+//!
+//! impl Listener for Print {
+//!     fn notice(&mut self, notice: Notice) -> Option<Notice> {
+//!         println!("{notice:?}");
+//!         None
+//!     }
+//!
+//!     fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {
+//!         Poll::Ready(())
+//!     }
+//! }
+//!
+//! let connection = HubConnection::builder("https://example.org/hubs/chat").build_raw(Print)?;
+//! connection.start(1)?;
+//! # Ok(()) }
+//! ```
+
+mod connection;
+mod notice;
+
+pub use connection::{MAX_QUEUED, MAX_QUEUED_BYTES, RawConnection};
+pub use notice::{Listener, Notice};
+
+pub(in crate::driver::native) use connection::{Queued, RawRequest};
+
+/// Ids of calls and uploads must be below this; those of calls that the store held begin with it.
+pub const FIRST_RESTORED: u64 = 1 << 52;
