@@ -94,6 +94,13 @@ impl Payload {
         Ok(Self { encoding, bytes })
     }
 
+    /// Takes bytes as an encoder of that encoding has made them, without reading them. What is not exactly one value would
+    /// break the connection for every other call: where the bytes come from elsewhere,
+    /// [`from_encoded`](Self::from_encoded) is the way.
+    pub const fn from_encoder(encoding: Encoding, bytes: Bytes) -> Self {
+        Self { encoding, bytes }
+    }
+
     /// For the codecs, which cut values out of a frame they have walked.
     pub(in crate::protocol) const fn from_frame(encoding: Encoding, bytes: Bytes) -> Self {
         Self { encoding, bytes }

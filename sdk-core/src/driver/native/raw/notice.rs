@@ -48,7 +48,15 @@ pub enum Notice {
     /// be read. They end as other calls do.
     Restored(Vec<(CallId, String)>),
     /// A custom policy is to say when to try again: answer with [`retry_after`](super::RawConnection::retry_after).
-    Retry(RequestId, RetryContext),
+    Retry {
+        /// The question.
+        request: RequestId,
+        /// What is known.
+        context: RetryContext,
+        /// The change of the state that goes with it, which is told here and not as [`State`](Self::State). It is none if
+        /// the answer is that there is to be no other attempt: a connection that gives up at once was never reconnecting.
+        change: Option<StateChange>,
+    },
 }
 
 /// Takes what happens on a connection. Called on the connection's task, so it must not block.

@@ -590,10 +590,11 @@ impl Driver {
             match self.client.poll() {
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
-                    return;
+                    return self.tell_held();
                 }
                 Output::Retry(request, context) if self.outlet.is_raw() && self.options.retry.is_none() => {
-                    self.notice(Notice::Retry(request, context));
+                    let change = self.raw.held.take();
+                    self.notice(Notice::Retry { request, context, change });
                 }
                 Output::Retry(request, context) => {
                     let policy = self.options.retry.clone();
@@ -800,6 +801,11 @@ impl Driver {
         let is_over = state == ConnectionState::Disconnected;
         let change = StateChange { from: before, to: state, cause };
         tracing::debug!(from = %change.from, to = %change.to, cause = ?change.cause, "state changed");
+        if state == ConnectionState::Reconnecting && self.outlet.is_raw() {
+            // A policy may be asked next.
+            self.raw.held = Some(change);
+            return;
+        }
         self.deliver(Delivery::Notice(Notice::State(change)));
         if is_over {
             self.tell_stopped();
@@ -810,6 +816,7 @@ impl Driver {
     fn deliver(&mut self, delivery: Delivery) {
         use mpsc::error::TrySendError;
 
+        self.tell_held();
         if self.backlog.is_empty() {
             let kept = match delivery {
                 Delivery::Notice(notice) => self.outlet.give(notice).map(Delivery::Notice),

@@ -2,8 +2,8 @@
 
 use super::{Delivery, Driver};
 use crate::client::{CallId, Command, ConnectionState, Event, Input};
-use crate::driver::native::ConnectionEvent;
 use crate::driver::native::raw::{Notice, RawRequest};
+use crate::driver::native::{ConnectionEvent, StateChange};
 use crate::protocol::Payload;
 use crate::{Error, ErrorKind};
 
@@ -18,11 +18,19 @@ pub(super) struct Raw {
     cancelled: Vec<CallId>,
     /// Stops that are not done.
     stops: usize,
+    /// A change that is told with the next question to a policy, or on its own before anything else.
+    pub(super) held: Option<StateChange>,
 }
 
 impl Driver {
     pub(super) fn notice(&mut self, notice: Notice) {
         self.deliver(Delivery::Notice(notice));
+    }
+
+    pub(super) fn tell_held(&mut self) {
+        if let Some(change) = self.raw.held.take() {
+            self.notice(Notice::State(change));
+        }
     }
 
     pub(super) fn handle_raw(&mut self, request: RawRequest) {

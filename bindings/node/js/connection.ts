@@ -1,0 +1,402 @@
+/** One connection as the shared API sees it: commands for the native module, and what it tells. */
+
+import type {
+  BackendCallOptions, BackendConfig, BackendConnection, BackendEvents, CallKind, Cause, ConnectionEvent, ErrorKind, Fault,
+  Hint, Metrics, Milliseconds, Reply, RestoredCall, StateName,
+} from "../../js/src/backend.js";
+import { HubError, reasonOf, toError } from "../../js/src/errors.js";
+import { isCodec, send, type Codec } from "./codec.js";
+import { connect, hold, release, type Recipient } from "./courier.js";
+import type { NativeConnection } from "./native.js";
+import { settingsOf } from "./settings.js";
+
+const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };
+const HINTS: readonly Hint[] = ["online", "offline", "resumed", "foreground", "background"];
+const REPLIES: readonly Reply["type"][] = ["void", "error", "noHandler", "manyHandlers"];
+const ERROR_KINDS: ReadonlySet<unknown> = new Set<ErrorKind>([
+  "Misuse", "Protocol", "Refused", "Network", "Timeout", "Cancelled", "Overflow", "Gap", "OutcomeUnknown",
+]);
+
+/** What the native module has thrown. */
+function faultOf(thrown: unknown): Fault {
+  const { code, message } = (thrown ?? {}) as { code?: unknown; message?: string };
+  // Others are of arguments that are of another type than the TypeScript says.
+  const kind = ERROR_KINDS.has(code) ? (code as ErrorKind) : "Misuse";
+  return { kind, text: message ?? String(thrown) };
+}
+
+interface Waiter {
+  readonly ticket: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+interface StateNews {
+  readonly state: StateName;
+  readonly cause: Cause;
+}
+
+interface Question {
+  readonly request: number;
+  readonly previousRetryCount: number;
+  readonly elapsed: Milliseconds;
+  readonly reason: Fault;
+  readonly change: StateNews | null;
+}
+
+interface Asker {
+  resolve(value: never): void;
+  reject(error: Error): void;
+}
+
+export class NodeConnection implements BackendConnection, Recipient {
+  readonly #native: NativeConnection;
+  readonly #events: BackendEvents;
+  readonly #codec: Codec;
+  #state: StateName = "Disconnected";
+  #ticket = 0;
+  #starting: Waiter[] = [];
+  #stopping: (() => void)[] = [];
+  #rooms: (() => void)[] = [];
+  #questions = new Map<number, Asker>();
+  #lastQuestion = 0;
+  #isDisposed = false;
+
+  constructor(config: BackendConfig, events: BackendEvents) {
+    const { protocol } = config;
+    if (!isCodec(protocol)) {
+      throw new HubError("Misuse", `The hub protocol '${String(protocol.name)}' is not one of this package.`);
+    }
+    this.#codec = protocol;
+    this.#events = events;
+    try {
+      this.#native = connect(settingsOf(config), this);
+    } catch (thrown) {
+      throw thrown instanceof HubError ? thrown : toError(faultOf(thrown));
+    }
+  }
+
+  // Commands.
+
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const ticket = ++this.#ticket;
+      try {
+        this.#native.start(ticket);
+      } catch (thrown) {
+        reject(toError(faultOf(thrown)));
+        return;
+      }
+      this.#starting.push({ ticket, resolve, reject });
+      this.#hold();
+    });
+  }
+
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isDisposed) {
+        resolve();
+        return;
+      }
+      this.#stopping.push(resolve);
+      this.#native.stop();
+      this.#hold();
+    });
+  }
+
+  call(call: number, kind: CallKind, target: string, args: readonly unknown[], uploads: readonly number[], options: BackendCallOptions | undefined): void {
+    const encoded = this.#codec.write(args);
+    try {
+      const settings = options && JSON.stringify(options, finite);
+      send.call(this.#native, call, KINDS[kind], target, encoded, uploads.length > 0 ? [...uploads] : undefined, settings);
+    } catch (thrown) {
+      this.#events.completed(call, faultOf(thrown), undefined);
+    }
+  }
+
+  cancel(call: number): void {
+    this.#command(() => this.#native.cancel(call));
+  }
+
+  uploadItem(upload: number, item: unknown): void | Promise<void> {
+    const encoded = this.#codec.write(item);
+    let hasRoom = true;
+    try {
+      hasRoom = send.item(this.#native, upload, encoded);
+    } catch (thrown) {
+      throw toError(faultOf(thrown));
+    }
+    return hasRoom ? undefined : new Promise((resolve) => this.#rooms.push(resolve));
+  }
+
+  uploadEnd(upload: number, error: string | undefined): void {
+    this.#command(() => this.#native.endUpload(upload, error));
+  }
+
+  handled(delivery: number, reason: string | undefined): void {
+    this.#command(() => this.#native.handled(delivery, reason));
+  }
+
+  acknowledge(messageId: string): void {
+    this.#demand(() => this.#native.acknowledge(messageId));
+  }
+
+  nack(messageId: string, reason: string): void {
+    this.#demand(() => this.#native.nack(messageId, reason));
+  }
+
+  reply(reply: number, answer: Reply): void {
+    if (answer.type !== "value") {
+      const error = answer.type === "error" ? answer.text : undefined;
+      this.#command(() => this.#native.replyWithout(reply, REPLIES.indexOf(answer.type), error));
+      return;
+    }
+    try {
+      send.reply(this.#native, reply, this.#codec.write(answer.value));
+    } catch (thrown) {
+      // The server waits: it is told that there is no value.
+      this.reply(reply, { type: "error", text: String(thrown) });
+    }
+  }
+
+  hint(hint: Hint): void {
+    this.#command(() => this.#native.hint(HINTS.indexOf(hint)));
+  }
+
+  metrics(): Promise<Metrics> {
+    return this.#ask((question) => this.#native.metrics(question));
+  }
+
+  positions(): Promise<string[]> {
+    return this.#ask((question) => this.#native.positions(question));
+  }
+
+  configure(change: { url?: string; keepAliveInterval?: Milliseconds; serverTimeout?: Milliseconds }): void {
+    this.#demand(() => this.#native.configure(change.url, change.keepAliveInterval, change.serverTimeout));
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#native.dispose();
+    const error: Fault = { kind: "Misuse", text: "The connection was disposed of." };
+    this.#settle(error);
+    this.#stopped();
+    for (const { reject } of this.#questions.values()) {
+      reject(toError(error));
+    }
+    this.#questions.clear();
+    this.#letGo();
+  }
+
+  /** For what the application cannot be told of: a connection that was disposed of takes no commands. */
+  #command(command: () => void): void {
+    try {
+      command();
+    } catch (thrown) {
+      if (!this.#isDisposed) {
+        this.#events.log(4, faultOf(thrown).text);
+      }
+    }
+  }
+
+  /** For what the application gave. */
+  #demand(command: () => void): void {
+    try {
+      command();
+    } catch (thrown) {
+      throw toError(faultOf(thrown));
+    }
+  }
+
+  #ask<T>(ask: (question: number) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const question = ++this.#lastQuestion;
+      try {
+        ask(question);
+      } catch (thrown) {
+        reject(toError(faultOf(thrown)));
+        return;
+      }
+      this.#questions.set(question, { resolve: resolve as (value: never) => void, reject });
+      this.#hold();
+    });
+  }
+
+  /** Something is under way: neither is the connection collected, nor does the process end. */
+  #hold(): void {
+    hold(this.#native.number, this);
+  }
+
+  #letGo(): void {
+    const isBusy = this.#state !== "Disconnected" || this.#starting.length > 0 || this.#stopping.length > 0 || this.#questions.size > 0;
+    if (!isBusy || this.#isDisposed) {
+      release(this.#native.number);
+    }
+  }
+
+  #settle(error: Fault | undefined): void {
+    for (const { resolve, reject } of this.#starting.splice(0)) {
+      if (error) {
+        reject(toError(error));
+      } else {
+        resolve();
+      }
+    }
+  }
+
+  #stopped(): void {
+    for (const resolve of [...this.#stopping.splice(0), ...this.#rooms.splice(0)]) {
+      resolve();
+    }
+  }
+
+  // News.
+
+  invocation(target: string, args: unknown, reply: number | undefined, delivery: number | undefined): void {
+    let read: unknown;
+    try {
+      read = this.#codec.read(args);
+    } catch (thrown) {
+      const text = `The arguments of '${target}' cannot be read: ${reasonOf(thrown)}`;
+      this.#events.log(4, text);
+      if (delivery !== undefined) {
+        this.handled(delivery, text);
+      }
+      if (reply !== undefined) {
+        this.reply(reply, { type: "error", text });
+      }
+      return;
+    }
+    this.#events.invocation(target, read as unknown[], reply, delivery);
+  }
+
+  completed(call: number, hasValue: boolean, value: unknown): void {
+    if (!hasValue) {
+      this.#events.completed(call, undefined, undefined);
+      return;
+    }
+    let result: unknown;
+    try {
+      result = this.#codec.read(value);
+    } catch (thrown) {
+      this.failed(call, "Protocol", `The result cannot be read: ${reasonOf(thrown)}`);
+      return;
+    }
+    this.#events.completed(call, undefined, result);
+  }
+
+  failed(call: number, kind: string, text: string): void {
+    this.#events.completed(call, { kind: kind as ErrorKind, text }, undefined);
+  }
+
+  item(call: number, item: unknown): void {
+    let read: unknown;
+    try {
+      read = this.#codec.read(item);
+    } catch (thrown) {
+      this.cancel(call);
+      this.failed(call, "Protocol", `An item of the stream cannot be read: ${reasonOf(thrown)}`);
+      return;
+    }
+    this.#events.item(call, read);
+  }
+
+  plain(name: string, number: number): void {
+    switch (name) {
+      case "queued":
+      case "uploadStarted":
+      case "uploadStopped":
+      case "invocationCancelled":
+        this.#events[name](number);
+        break;
+      case "token":
+        this.#token(number);
+        break;
+      case "room":
+        for (const resolve of this.#rooms.splice(0)) {
+          resolve();
+        }
+        break;
+      case "stopped":
+        this.#stopping.shift()?.();
+        this.#letGo();
+        break;
+    }
+  }
+
+  news(name: string, value: unknown): void {
+    switch (name) {
+      case "state":
+        this.#stateChanged(value as StateNews);
+        break;
+      case "event":
+        this.#events.event(value as ConnectionEvent);
+        break;
+      case "retry":
+        this.#retry(value as Question);
+        break;
+      case "restored":
+        this.#events.restored(value as RestoredCall[]);
+        break;
+      case "answer": {
+        const { question, value: answer } = value as { question: number; value: never };
+        this.#questions.get(question)?.resolve(answer);
+        this.#questions.delete(question);
+        this.#letGo();
+        break;
+      }
+      case "notStarted": {
+        const { ticket, error } = value as { ticket: number; error: Fault };
+        this.#starting = this.#starting.filter((waiter) => {
+          if (waiter.ticket === ticket) {
+            waiter.reject(toError(error));
+          }
+          return waiter.ticket !== ticket;
+        });
+        this.#letGo();
+        break;
+      }
+    }
+  }
+
+  #stateChanged({ state, cause }: StateNews): void {
+    this.#state = state;
+    if (state === "Connected") {
+      this.#settle(undefined);
+    } else if (state === "Disconnected") {
+      const isServer = cause.type === "serverClosed";
+      const text = isServer ? "The server closed the connection." : "The connection was stopped before it could be started.";
+      this.#settle(cause.type === "failed" ? cause.error : { kind: isServer ? "Refused" : "Cancelled", text });
+      for (const resolve of this.#rooms.splice(0)) {
+        resolve();
+      }
+    }
+    this.#events.stateChanged(state, cause);
+    this.#letGo();
+  }
+
+  #retry({ request, previousRetryCount, elapsed, reason, change }: Question): void {
+    const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason });
+    if (delay !== null && change) {
+      this.#stateChanged(change);
+    }
+    this.#command(() => this.#native.retryAfter(request, delay ?? undefined));
+  }
+
+  #token(question: number): void {
+    const answer = (token: string | undefined, error: string | undefined): void => {
+      this.#command(() => this.#native.token(question, token, error));
+    };
+    void (async () => this.#events.token())().then(
+      (token) => {
+        const isToken = typeof token === "string" || token === undefined || token === null;
+        answer(isToken ? (token ?? undefined) : undefined, isToken ? undefined : "The access token is not a string.");
+      },
+      (error: unknown) => answer(undefined, reasonOf(error)),
+    );
+  }
+}
+
+/** Numbers that JSON cannot have are written so that the native module names the option in its error. */
+export const finite = (_: string, value: unknown): unknown =>
+  typeof value === "number" && !Number.isFinite(value) ? String(value) : value;

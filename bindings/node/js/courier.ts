@@ -1,0 +1,110 @@
+/** Brings what happened on all connections of this thread, once per turn of the event loop. */
+
+import { readNews } from "./messagepack.js";
+import { native, type NativeConnection, type NativeCourier } from "./native.js";
+
+/** What happened on one connection; `src/news.rs` has the other side. */
+export interface Recipient {
+  invocation(target: string, args: unknown, reply: number | undefined, delivery: number | undefined): void;
+  completed(call: number, hasValue: boolean, value: unknown): void;
+  failed(call: number, kind: string, text: string): void;
+  item(call: number, item: unknown): void;
+  plain(name: string, number: number): void;
+  news(name: string, value: unknown): void;
+}
+
+/** The longest delay of a timer. */
+const LONGEST = 2 ** 31 - 1;
+
+let courier: NativeCourier | undefined;
+/** Connections that are in use: nothing else has to hold them. */
+const held = new Map<number, Recipient>();
+/** The others: they go when the application has let go of them. */
+const known = new Map<number, WeakRef<Recipient>>();
+const collected = new FinalizationRegistry<number>((number) => known.delete(number));
+/** Keeps the process alive while connections are in use. */
+let alive: ReturnType<typeof setInterval> | undefined;
+
+/** Makes a connection, whose news `recipient` gets. Throws what the native module says. */
+export function connect(settings: string, recipient: Recipient): NativeConnection {
+  courier ??= new (native().Courier)(wake);
+  const connection = courier.connect(settings);
+  known.set(connection.number, new WeakRef(recipient));
+  collected.register(recipient, connection.number);
+  return connection;
+}
+
+/** While a connection is in use it is not collected, and the process does not end. */
+export function hold(number: number, recipient: Recipient): void {
+  held.set(number, recipient);
+  alive ??= setInterval(() => {}, LONGEST);
+}
+
+export function release(number: number): void {
+  held.delete(number);
+  if (held.size === 0 && alive !== undefined) {
+    clearInterval(alive);
+    alive = undefined;
+  }
+}
+
+/** Called by the native module when there is something. */
+function wake(): void {
+  const text = courier!.takeText();
+  if (text !== null) {
+    deliver(JSON.parse(text) as unknown[]);
+  }
+  const bytes = courier!.takeBytes();
+  if (bytes !== null) {
+    deliver(readNews(bytes));
+  }
+}
+
+/** Nothing that recipients do throws: what application code throws stays with them. */
+function deliver(news: unknown[]): void {
+  let number = 0;
+  let recipient: Recipient | undefined;
+  for (let i = 0; i < news.length; ) {
+    if (news[i] !== number || recipient === undefined) {
+      number = news[i] as number;
+      recipient = held.get(number) ?? known.get(number)?.deref();
+    }
+    // What the recipient does may end it: it is looked for again then.
+    const to = recipient;
+    switch (news[i + 1]) {
+      case 0:
+        to?.invocation(news[i + 2] as string, news[i + 3], undefined, undefined);
+        i += 4;
+        break;
+      case 1: {
+        const [reply, delivery] = [news[i + 4] as number, news[i + 5] as number];
+        to?.invocation(news[i + 2] as string, news[i + 3], reply ? reply - 1 : undefined, delivery ? delivery - 1 : undefined);
+        i += 6;
+        break;
+      }
+      case 2:
+        to?.completed(news[i + 2] as number, false, undefined);
+        i += 3;
+        break;
+      case 3:
+        to?.completed(news[i + 2] as number, true, news[i + 3]);
+        i += 4;
+        break;
+      case 4:
+        to?.failed(news[i + 2] as number, news[i + 3] as string, news[i + 4] as string);
+        i += 5;
+        break;
+      case 5:
+        to?.item(news[i + 2] as number, news[i + 3]);
+        i += 4;
+        break;
+      case 6:
+        to?.plain(news[i + 2] as string, news[i + 3] as number);
+        i += 4;
+        break;
+      default:
+        to?.news(news[i + 2] as string, news[i + 3]);
+        i += 4;
+    }
+  }
+}

@@ -1,0 +1,6 @@
+/**
+ * Clients of single hubs.
+ *
+ * @module
+ */
+export * from "../../js/src/hubs/index.js";

@@ -1,0 +1,6 @@
+/**
+ * The hub protocol `messagepack`, for `withHubProtocol`.
+ *
+ * @module
+ */
+export { MessagePackHubProtocol } from "./messagepack.js";

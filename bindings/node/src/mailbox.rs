@@ -1,0 +1,138 @@
+//! What waits for JavaScript, of all connections of one thread.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use hubwire::raw::{Listener, Notice};
+use parking_lot::Mutex;
+
+use crate::chunk::Chunk;
+use crate::news;
+
+/// While more bytes wait than this, connections do not read from their sockets.
+pub(crate) const LIMIT: usize = 8 << 20;
+/// What JavaScript takes at once: so much is decoded in a moment, and then it is somebody else's turn.
+const CHUNK: usize = 128 << 10;
+
+/// Tells JavaScript that there is something to fetch. Called from any thread; false if JavaScript is gone.
+pub(crate) type Wake = Box<dyn Fn() -> bool + Send + Sync>;
+
+pub(crate) struct Mailbox {
+    wake: Wake,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// JSON text and MessagePack; each in its order, and a connection has one of them.
+    chunks: [VecDeque<Chunk>; 2],
+    bytes: usize,
+    /// JavaScript was told, and has not come yet.
+    is_told: bool,
+    is_closed: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(wake: Wake) -> Arc<Self> {
+        Arc::new(Self { wake, state: Mutex::default() })
+    }
+
+    /// Whether JavaScript has fallen behind.
+    fn is_full(&self) -> bool {
+        let state = self.state.lock();
+        state.bytes >= LIMIT && !state.is_closed
+    }
+
+    /// Writes something for JavaScript.
+    pub(crate) fn put(&self, is_binary: bool, write: impl FnOnce(&mut Chunk)) {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return;
+        }
+        let chunks = &mut state.chunks[usize::from(is_binary)];
+        if chunks.back().is_none_or(|chunk| chunk.len() >= CHUNK) {
+            chunks.push_back(Chunk::new(is_binary));
+        }
+        let Some(chunk) = chunks.back_mut() else { return };
+        let before = chunk.len();
+        write(chunk);
+        let after = chunk.len();
+        state.bytes += after - before;
+        let is_told = std::mem::replace(&mut state.is_told, true);
+        drop(state);
+        if !is_told && !(self.wake)() {
+            self.close();
+        }
+    }
+
+    /// The next list of an encoding, for JavaScript. It is told again if that is not all.
+    pub(crate) fn take(&self, is_binary: bool) -> Option<Vec<u8>> {
+        let mut state = self.state.lock();
+        state.is_told = false;
+        let bytes = state.chunks[usize::from(is_binary)].pop_front()?.finish();
+        // A little more than was counted: the lists have ends.
+        state.bytes = state.bytes.saturating_sub(bytes.len());
+        let is_empty = state.chunks.iter().all(VecDeque::is_empty);
+        if is_empty {
+            state.bytes = 0;
+        }
+        let waiting = if state.bytes < LIMIT { std::mem::take(&mut state.waiting) } else { Vec::new() };
+        state.is_told = !is_empty;
+        drop(state);
+        for waker in waiting {
+            waker.wake();
+        }
+        if !is_empty {
+            (self.wake)();
+        }
+        Some(bytes)
+    }
+
+    /// JavaScript is gone: nothing is kept from now on, and nobody waits for it.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        state.chunks = Default::default();
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailbox").finish_non_exhaustive()
+    }
+}
+
+/// Where the notices of one connection go.
+pub(crate) struct Letters {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) connection: u32,
+    pub(crate) is_binary: bool,
+}
+
+impl Listener for Letters {
+    fn notice(&mut self, notice: Notice) -> Option<Notice> {
+        if self.mailbox.is_full() {
+            return Some(notice);
+        }
+        self.mailbox.put(self.is_binary, |chunk| news::write(chunk, self.connection, notice));
+        None
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.mailbox.state.lock();
+        if state.bytes < LIMIT || state.is_closed {
+            return Poll::Ready(());
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
