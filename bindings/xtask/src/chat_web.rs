@@ -77,6 +77,6 @@ pub(crate) fn suite() -> Result<Counts> {
         node.arg("--demo").arg(demo);
     }
     let _heartbeat = Heartbeat::start("the chat page in Chromium");
-    counts.add(web::counted(&run_and_read(&mut node)?));
+    counts.add(web::counted("web", &run_and_read(&mut node)?));
     Ok(counts)
 }

@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | size | bench | lint`.
+//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | node | size | bench | lint`.
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod interop;
 mod lint;
+mod node;
 mod process;
 mod recovery;
 mod setup;
@@ -35,7 +36,8 @@ cargo xtask COMMAND
   web                            build the npm package @hubwire/web into bindings/web/dist
   size [--functions]             build it, and what it weighs: raw, gzip, brotli; fails above the budget;
                                  with --functions what is large in the WebAssembly module
-  bench web                      what receiving a message costs in Chromium, beside the official client
+  node                           build the npm package @hubwire/node into bindings/node/dist
+  bench web|node                 what messages cost in Chromium, or in Node, beside the official client
   lint                           fmt, clippy, rustdoc, cargo-deny
   help                           this text";
 
@@ -48,7 +50,12 @@ fn main() -> ExitCode {
         Some(("vectors", rest)) => vectors::command(rest),
         Some(("web", rest)) => web::command(rest),
         Some(("size", rest)) => web::size_command(rest),
-        Some(("bench", rest)) => web::bench_command(rest),
+        Some(("node", rest)) => node::command(rest),
+        Some(("bench", rest)) => match rest.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+            Some(("web", rest)) => web::bench(rest),
+            Some(("node", rest)) => node::bench(rest),
+            _ => Err("bench takes what is to be measured: web, node".into()),
+        },
         Some(("lint", [])) => lint::command(),
         Some(("lint", _)) => Err("lint takes no arguments".into()),
         None | Some(("help" | "--help" | "-h", _)) => {

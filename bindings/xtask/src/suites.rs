@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Output, cargo, in_ci, run_and_read};
 use crate::setup::Need;
 use crate::summary::{self, Counts, Outcome, Row};
-use crate::{Result, delivery, demo, fuzz, interop, recovery, sim, vectors, wasm, web};
+use crate::{Result, delivery, demo, fuzz, interop, node, recovery, sim, vectors, wasm, web};
 
 struct Suite {
     name: &'static str,
@@ -17,7 +17,7 @@ struct Suite {
 /// Linking a test program takes more than a gigabyte, so more jobs need more memory than most machines have to spare.
 pub(crate) const JOBS: &str = "-j2";
 
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     Suite {
         name: "rust",
         about: "unit, integration and doc tests of the workspace",
@@ -71,6 +71,12 @@ const SUITES: [Suite; 10] = [
         about: "the browser package: builds, is small enough, works in Chromium and in the bundlers",
         needs: web::NEEDS,
         run: |_| web::suite().map(Outcome::Ran),
+    },
+    Suite {
+        name: "node",
+        about: "the Node package: builds, and works in processes and worker threads",
+        needs: node::NEEDS,
+        run: |_| node::suite().map(Outcome::Ran),
     },
     Suite {
         name: "fuzz",

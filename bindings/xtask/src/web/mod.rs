@@ -103,12 +103,8 @@ fn functions() -> Result<()> {
 }
 
 /// `cargo xtask bench web`: what receiving a message costs beside the official client. Slow machines are no failure.
-pub(crate) fn bench_command(args: &[String]) -> Result<()> {
-    match args {
-        [what] if what == "web" => {}
-        _ => return Err("bench takes what is to be measured: web".into()),
-    }
-    command(&[])?;
+pub(crate) fn bench(args: &[String]) -> Result<()> {
+    command(args)?;
     Need::Chromium.provide()?;
     println!("bench: a minute or two; other programs disturb it");
     run(program("node").arg(folder().join("test/bench/run.mjs")))

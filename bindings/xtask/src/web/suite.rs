@@ -77,28 +77,28 @@ fn in_chromium() -> Result<Counts> {
         node.arg(option).arg(binary);
     }
     let _heartbeat = Heartbeat::start("tests in Chromium");
-    Ok(counted(&run_and_read(&mut node)?))
+    Ok(counted("web", &run_and_read(&mut node)?))
 }
 
 /// Counts `pass|fail|skip  FILE > TEST…` lines.
-pub(crate) fn counted(output: &Output) -> Counts {
+pub(crate) fn counted(suite: &str, output: &Output) -> Counts {
     let mut counts = Counts::default();
     for line in output.stdout.lines() {
         match line.split_once("  ") {
             Some(("pass", _)) => counts.passed += 1,
             Some(("skip", test)) => {
                 counts.skipped += 1;
-                counts.notes.push(format!("web: not run: {test}"));
+                counts.notes.push(format!("{suite}: not run: {test}"));
             }
-            Some(("fail", test)) => counts.add(Counts::failed(format!("web: {test}"))),
+            Some(("fail", test)) => counts.add(Counts::failed(format!("{suite}: {test}"))),
             _ => {}
         }
     }
     if !output.success && counts.failed == 0 {
-        counts.add(Counts::failed("web: the tests in Chromium did not come to their end"));
+        counts.add(Counts::failed(format!("{suite}: the tests did not come to their end")));
     }
     if counts.passed == 0 {
-        counts.add(Counts::failed("web: nothing passed in Chromium"));
+        counts.add(Counts::failed(format!("{suite}: nothing passed")));
     }
     counts
 }
@@ -115,7 +115,7 @@ mod tests {
     fn lines_are_counted_and_failures_named() {
         let text =
             "pass  a > b  (3 ms)\nfail  a > c: no  (4 ms)\nskip  a > d: why  (0 ms)\n\npassed by\n1 passed";
-        let counts = counted(&output(false, text));
+        let counts = counted("web", &output(false, text));
         assert_eq!((counts.passed, counts.failed, counts.skipped), (1, 1, 1));
         assert_eq!(counts.notes, ["web: a > c: no  (4 ms)", "web: not run: a > d: why  (0 ms)"]);
     }
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_run_that_breaks_off_or_tests_nothing_fails() {
-        assert_eq!(counted(&output(false, "pass  a > b  (3 ms)")).failed, 1);
-        assert_eq!(counted(&output(true, "")).failed, 1);
-        assert_eq!(counted(&output(true, "pass  a > b  (3 ms)")).failed, 0);
+        assert_eq!(counted("web", &output(false, "pass  a > b  (3 ms)")).failed, 1);
+        assert_eq!(counted("web", &output(true, "")).failed, 1);
+        assert_eq!(counted("web", &output(true, "pass  a > b  (3 ms)")).failed, 0);
     }
 }
