@@ -42,13 +42,10 @@ export class JsonHubProtocol implements Codec {
 
 /** Which of the two ways of a command. */
 export const send = {
-  call(native: NativeConnection, call: number, kind: number, target: string, args: Encoded, uploads?: number[], options?: string): void {
-    if (typeof args === "string") {
-      native.callText(call, kind, target, args, uploads, options);
-    } else {
-      native.callBytes(call, kind, target, args, uploads, options);
-    }
-  },
+  call: (native: NativeConnection, call: number, kind: number, target: string, args: Encoded, uploads?: number[], options?: string): boolean =>
+    typeof args === "string"
+      ? native.callText(call, kind, target, args, uploads, options)
+      : native.callBytes(call, kind, target, args, uploads, options),
   item: (native: NativeConnection, upload: number, item: Encoded): boolean =>
     typeof item === "string" ? native.uploadText(upload, item) : native.uploadBytes(upload, item),
   reply(native: NativeConnection, reply: number, value: Encoded): void {

@@ -12,6 +12,8 @@ import { settingsOf } from "./settings.js";
 
 const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };
 const HINTS: readonly Hint[] = ["online", "offline", "resumed", "foreground", "background"];
+/** In ids of sends that were over when they were made. */
+const OVER = 2 ** 51;
 const REPLIES: readonly Reply["type"][] = ["void", "error", "noHandler", "manyHandlers"];
 const ERROR_KINDS: ReadonlySet<unknown> = new Set<ErrorKind>([
   "Misuse", "Protocol", "Refused", "Network", "Timeout", "Cancelled", "Overflow", "Gap", "OutcomeUnknown",
@@ -108,7 +110,9 @@ export class NodeConnection implements BackendConnection, Recipient {
     const encoded = this.#codec.write(args);
     try {
       const settings = options && JSON.stringify(options, finite);
-      send.call(this.#native, call, KINDS[kind], target, encoded, uploads.length > 0 ? [...uploads] : undefined, settings);
+      if (send.call(this.#native, call, KINDS[kind], target, encoded, uploads.length > 0 ? [...uploads] : undefined, settings)) {
+        this.#events.completed(call, undefined, undefined);
+      }
     } catch (thrown) {
       this.#events.completed(call, faultOf(thrown), undefined);
     }
@@ -286,7 +290,11 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   failed(call: number, kind: string, text: string): void {
-    this.#events.completed(call, { kind: kind as ErrorKind, text }, undefined);
+    if (call >= OVER) {
+      this.#events.log(3, `A message that was sent just before the connection was lost came to nothing: ${text}`);
+    } else {
+      this.#events.completed(call, { kind: kind as ErrorKind, text }, undefined);
+    }
   }
 
   item(call: number, item: unknown): void {

@@ -16,6 +16,9 @@ export interface Recipient {
 /** The longest delay of a timer. */
 const LONGEST = 2 ** 31 - 1;
 
+/** What is taken in one turn of the event loop: more may have come meanwhile. */
+const TURN = 8;
+
 let courier: NativeCourier | undefined;
 /** Connections that are in use: nothing else has to hold them. */
 const held = new Map<number, Recipient>();
@@ -50,14 +53,14 @@ export function release(number: number): void {
 
 /** Called by the native module when there is something. */
 function wake(): void {
-  const text = courier!.takeText();
-  if (text !== null) {
-    deliver(JSON.parse(text) as unknown[]);
+  for (let taken = 0; taken < TURN; taken++) {
+    const news = courier!.take();
+    if (news === null) {
+      return;
+    }
+    deliver(typeof news === "string" ? (JSON.parse(news) as unknown[]) : readNews(news));
   }
-  const bytes = courier!.takeBytes();
-  if (bytes !== null) {
-    deliver(readNews(bytes));
-  }
+  courier!.pause();
 }
 
 /** Nothing that recipients do throws: what application code throws stays with them. */

@@ -5,8 +5,8 @@ export interface NativeConnection {
   readonly number: number;
   start(ticket: number): void;
   stop(): void;
-  callText(call: number, kind: number, target: string, args: string, uploads?: number[], options?: string): void;
-  callBytes(call: number, kind: number, target: string, args: Uint8Array, uploads?: number[], options?: string): void;
+  callText(call: number, kind: number, target: string, args: string, uploads?: number[], options?: string): boolean;
+  callBytes(call: number, kind: number, target: string, args: Uint8Array, uploads?: number[], options?: string): boolean;
   cancel(call: number): void;
   uploadText(upload: number, item: string): boolean;
   uploadBytes(upload: number, item: Uint8Array): boolean;
@@ -28,8 +28,8 @@ export interface NativeConnection {
 
 /** Makes connections, and brings what happened on them. */
 export interface NativeCourier {
-  takeText(): string | null;
-  takeBytes(): Uint8Array | null;
+  take(): string | Uint8Array | null;
+  pause(): void;
   connect(settings: string): NativeConnection;
   close(): void;
 }

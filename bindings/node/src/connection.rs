@@ -94,6 +94,7 @@ impl Connection {
                 let question = asked.last.fetch_add(1, Ordering::Relaxed);
                 asked.waiting.lock().insert(question, sender);
                 mailbox.put(is_binary, |chunk| news::plain(chunk, number, "token", question));
+                mailbox.flush();
                 async { answer.await.unwrap_or_else(|_| Err("The connection was disposed of.".to_owned())) }
             });
         }
@@ -117,7 +118,7 @@ impl Connection {
         arguments: Payload,
         uploads: Option<Vec<f64>>,
         options: Option<String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let kind = match kind {
             0 => CallKind::Send,
             1 => CallKind::Invoke,
@@ -155,7 +156,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Makes a call, with arguments as JSON.
+    /// Makes a call, with arguments as JSON. True if that was all that there is to say of it.
     #[napi]
     pub fn call_text(
         &self,
@@ -165,11 +166,11 @@ impl Connection {
         arguments: String,
         uploads: Option<Vec<f64>>,
         options: Option<String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         self.make(call, kind, target, json(arguments), uploads, options)
     }
 
-    /// Makes a call, with arguments as MessagePack.
+    /// Makes a call, with arguments as MessagePack. True if that was all that there is to say of it.
     #[napi]
     pub fn call_bytes(
         &self,
@@ -179,7 +180,7 @@ impl Connection {
         arguments: &[u8],
         uploads: Option<Vec<f64>>,
         options: Option<String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         self.make(call, kind, target, message_pack(arguments), uploads, options)
     }
 
@@ -293,6 +294,7 @@ impl Connection {
         self.runtime.spawn(async move {
             if let Ok(metrics) = metrics.await {
                 mailbox.put(is_binary, |chunk| news::metrics(chunk, number, id(question), &metrics));
+                mailbox.flush();
             }
         });
         Ok(())
@@ -307,6 +309,7 @@ impl Connection {
             if let Ok(positions) = positions.await {
                 let texts: Vec<String> = positions.iter().map(ToString::to_string).collect();
                 mailbox.put(is_binary, |chunk| news::positions(chunk, number, id(question), &texts));
+                mailbox.flush();
             }
         });
         Ok(())

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{BufferSlice, Function};
+use napi::bindgen_prelude::{BufferSlice, Either, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Env, JsString, Status};
 use napi_derive::napi;
 
 use crate::connection::{Connection, Failure, failed, is_binary};
-use crate::mailbox::{Letters, Mailbox};
+use crate::mailbox::{Letters, Mailbox, Taken};
 use crate::runtime::runtime;
 use crate::settings::Settings;
 
@@ -31,26 +31,26 @@ impl Courier {
         Ok(Self { mailbox: Mailbox::new(Box::new(wake)), last: 0 })
     }
 
-    /// The next news of connections with JSON.
+    /// The next news: a text for connections with JSON, a buffer for those with MessagePack; none if there are no more.
     #[napi]
-    pub fn take_text<'env>(&self, env: &'env Env) -> napi::Result<Option<JsString<'env>>> {
-        let Some(bytes) = self.mailbox.take(false) else { return Ok(None) };
-        if bytes.is_ascii() {
+    pub fn take<'env>(
+        &self,
+        env: &'env Env,
+    ) -> napi::Result<Option<Either<JsString<'env>, BufferSlice<'env>>>> {
+        Ok(Some(match self.mailbox.take() {
+            None => return Ok(None),
+            Some(Taken::Bytes(bytes)) => Either::B(BufferSlice::from_data(env, bytes)?),
             // Copied as it is; other texts have to be decoded.
-            return env.create_string_latin1(bytes).map(Some);
-        }
-        match String::from_utf8(bytes) {
-            Ok(text) => env.create_string(text).map(Some),
-            // Nothing gets here that was not read as text; what has been, must not end the process.
-            Err(error) => env.create_string(String::from_utf8_lossy(error.as_bytes())).map(Some),
-        }
+            Some(Taken::Text(bytes)) if bytes.is_ascii() => Either::A(env.create_string_latin1(bytes)?),
+            // Nothing gets here that was not read as text; if anything did, it must not end the process.
+            Some(Taken::Text(bytes)) => Either::A(env.create_string(String::from_utf8_lossy(&bytes))?),
+        }))
     }
 
-    /// The next news of connections with MessagePack.
+    /// Not everything was taken: `wake` is called again when others had their turn.
     #[napi]
-    pub fn take_bytes<'env>(&self, env: &'env Env) -> napi::Result<Option<BufferSlice<'env>>> {
-        let bytes = self.mailbox.take(true);
-        bytes.map(|bytes| BufferSlice::from_data(env, bytes)).transpose()
+    pub fn pause(&self) {
+        self.mailbox.pause();
     }
 
     /// Makes a connection out of its settings, as JSON.

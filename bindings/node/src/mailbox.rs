@@ -45,7 +45,7 @@ impl Mailbox {
         state.bytes >= LIMIT && !state.is_closed
     }
 
-    /// Writes something for JavaScript.
+    /// Writes something for JavaScript, which has to be told by [`flush`](Self::flush).
     pub(crate) fn put(&self, is_binary: bool, write: impl FnOnce(&mut Chunk)) {
         let mut state = self.state.lock();
         if state.is_closed {
@@ -60,34 +60,52 @@ impl Mailbox {
         write(chunk);
         let after = chunk.len();
         state.bytes += after - before;
-        let is_told = std::mem::replace(&mut state.is_told, true);
+        let is_much = state.bytes >= CHUNK;
         drop(state);
-        if !is_told && !(self.wake)() {
+        if is_much {
+            self.flush();
+        }
+    }
+
+    /// Tells JavaScript that there is something, unless it knows.
+    pub(crate) fn flush(&self) {
+        let mut state = self.state.lock();
+        let is_nothing = state.chunks.iter().all(VecDeque::is_empty);
+        if is_nothing || std::mem::replace(&mut state.is_told, true) {
+            return;
+        }
+        drop(state);
+        if !(self.wake)() {
             self.close();
         }
     }
 
-    /// The next list of an encoding, for JavaScript. It is told again if that is not all.
-    pub(crate) fn take(&self, is_binary: bool) -> Option<Vec<u8>> {
+    /// JavaScript has other things to do, and is told again.
+    pub(crate) fn pause(&self) {
+        self.state.lock().is_told = false;
+        self.flush();
+    }
+
+    /// The next list for JavaScript, which comes back until there is none, or [pauses](Self::pause).
+    pub(crate) fn take(&self) -> Option<Taken> {
         let mut state = self.state.lock();
-        state.is_told = false;
-        let bytes = state.chunks[usize::from(is_binary)].pop_front()?.finish();
+        let is_binary = state.chunks[0].is_empty();
+        let Some(chunk) = state.chunks[usize::from(is_binary)].pop_front() else {
+            state.is_told = false;
+            return None;
+        };
+        let bytes = chunk.finish();
         // A little more than was counted: the lists have ends.
         state.bytes = state.bytes.saturating_sub(bytes.len());
-        let is_empty = state.chunks.iter().all(VecDeque::is_empty);
-        if is_empty {
+        if state.chunks.iter().all(VecDeque::is_empty) {
             state.bytes = 0;
         }
         let waiting = if state.bytes < LIMIT { std::mem::take(&mut state.waiting) } else { Vec::new() };
-        state.is_told = !is_empty;
         drop(state);
         for waker in waiting {
             waker.wake();
         }
-        if !is_empty {
-            (self.wake)();
-        }
-        Some(bytes)
+        Some(if is_binary { Taken::Bytes(bytes) } else { Taken::Text(bytes) })
     }
 
     /// JavaScript is gone: nothing is kept from now on, and nobody waits for it.
@@ -101,6 +119,12 @@ impl Mailbox {
             waker.wake();
         }
     }
+}
+
+/// A whole list.
+pub(crate) enum Taken {
+    Text(Vec<u8>),
+    Bytes(Vec<u8>),
 }
 
 impl std::fmt::Debug for Mailbox {
@@ -123,6 +147,10 @@ impl Listener for Letters {
         }
         self.mailbox.put(self.is_binary, |chunk| news::write(chunk, self.connection, notice));
         None
+    }
+
+    fn flush(&mut self) {
+        self.mailbox.flush();
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use ::tokio::sync::{mpsc, oneshot};
 
-use super::{FIRST_RESTORED, Listener};
-use crate::client::{CallId, CallRequest, DeliveryId, Hint, Metrics, Reply, ReplyId, RequestId, UploadId};
+use super::{FIRST_RESTORED, Listener, OVER};
+use crate::client::{
+    CallId, CallKind, CallOptions, CallRequest, DeliveryId, Hint, Metrics, Reply, ReplyId, RequestId,
+    UploadId,
+};
 use crate::driver::native::builder::HubConnectionBuilder;
 use crate::driver::native::connection::driver_gone;
 use crate::driver::native::tokio::{Change, Control, Driver, Outlet, Request};
@@ -59,9 +62,14 @@ pub(in crate::driver::native) struct Queued {
     total: AtomicU64,
     /// Somebody waits for room.
     wanted: AtomicBool,
+    is_connected: AtomicBool,
 }
 
 impl Queued {
+    pub(in crate::driver::native) fn set_connected(&self, is_connected: bool) {
+        self.is_connected.store(is_connected, Ordering::Release);
+    }
+
     /// Counts what was taken. True if that makes the room that somebody waits for.
     pub(in crate::driver::native) fn taken(&self, bytes: usize) -> bool {
         let before = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
@@ -109,17 +117,30 @@ impl RawConnection {
         self.control(Control::StopBehind(self.queued.total.load(Ordering::Acquire)));
     }
 
-    /// Calls a method. Its end comes as [`Completed`](super::Notice::Completed), also where this is an error. The id, and
-    /// those of uploads, must be above those of every call before and below [`FIRST_RESTORED`].
+    /// Calls a method. The id, and those of uploads, must be above those of every call before and below [`OVER`].
+    ///
+    /// True if that was all: a send without options over a connection that is there and takes what it gets is over when it
+    /// is made, as it is with the official clients. Else its end comes as [`Completed`](super::Notice::Completed). Should the
+    /// connection be lost in that moment, so that such a send comes to nothing, it comes, too, with [`OVER`] in the id.
     ///
     /// # Errors
     /// As [`start`](Self::start), and [`ErrorKind::Misuse`] when the arguments are no list in the encoding of the connection.
-    pub fn call(&self, call: CallRequest<Payload>) -> Result<(), Error> {
+    /// That is the end of the call.
+    pub fn call(&self, mut call: CallRequest<Payload>) -> Result<bool, Error> {
         self.check(&call.arguments)?;
         if !call.arguments.is_list() {
             return Err(Error::new(ErrorKind::Misuse, "The arguments of a call must be a list."));
         }
-        self.queue(RawRequest::Call(call))
+        let is_over = call.kind == CallKind::Send
+            && call.uploads.is_empty()
+            && call.options == CallOptions::default()
+            && self.queued.is_connected.load(Ordering::Acquire)
+            && self.queued.bytes.load(Ordering::Acquire) < ENOUGH;
+        if is_over {
+            call.call.0 |= OVER;
+        }
+        self.queue(RawRequest::Call(call))?;
+        Ok(is_over)
     }
 
     /// Takes a call back.

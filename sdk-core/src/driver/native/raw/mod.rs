@@ -18,6 +18,8 @@
 //!         None
 //!     }
 //!
+//!     fn flush(&mut self) {}
+//!
 //!     fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {
 //!         Poll::Ready(())
 //!     }
@@ -36,5 +38,7 @@ pub use notice::{Listener, Notice};
 
 pub(in crate::driver::native) use connection::{Queued, RawRequest};
 
-/// Ids of calls and uploads must be below this; those of calls that the store held begin with it.
+/// Ids of calls of the store begin with this.
 pub const FIRST_RESTORED: u64 = 1 << 52;
+/// Sends that [were over](RawConnection::call) when they were made have this in their ids. Other ids are below it.
+pub const OVER: u64 = 1 << 51;

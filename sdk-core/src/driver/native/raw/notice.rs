@@ -64,6 +64,9 @@ pub trait Listener: Send + 'static {
     /// Takes a notice, or gives it back if there is no room. The connection does not read from its socket until it was taken.
     fn notice(&mut self, notice: Notice) -> Option<Notice>;
 
+    /// Everything was told that is known for now: whoever reads has something to read.
+    fn flush(&mut self);
+
     /// Ready as soon as there is room again.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

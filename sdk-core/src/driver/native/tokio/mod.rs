@@ -63,6 +63,8 @@ use websocket::WebSocketLink;
 
 /// Bytes that may wait for the socket before calls of the application have to wait.
 const OUTGOING_LIMIT: usize = 1 << 20;
+/// Calls that are taken together, if they are there.
+const TOGETHER: usize = 64;
 /// Items of all uploads on their way from their tasks to the driver.
 const UPLOAD_ITEMS: usize = 16;
 
@@ -297,7 +299,7 @@ impl Driver {
         let mut alarm = Alarm::new();
         loop {
             if handles_gone && self.client.state() == ConnectionState::Disconnected {
-                return;
+                return self.outlet.flush();
             }
             let queued = self.link.as_mut().map_or(0, |link| link.link.outgoing().len());
             let full = queued >= OUTGOING_LIMIT;
@@ -333,8 +335,21 @@ impl Driver {
                         self.handle_finished(finished);
                     }
                 },
-                Some(request) = requests.recv(), if !full && self.client.wants_calls() => self.handle_request(request),
+                Some(request) = requests.recv(), if !full && self.client.wants_calls() => {
+                    self.handle_request(request);
+                    // What came with it leaves with it.
+                    for _ in 1..TOGETHER {
+                        let queued = self.link.as_mut().map_or(0, |link| link.link.outgoing().len());
+                        if queued >= OUTGOING_LIMIT || !self.client.wants_calls() {
+                            break;
+                        }
+                        let Ok(request) = requests.try_recv() else { break };
+                        self.handle_request(request);
+                    }
+                }
                 Some(item) = self.upload_queue.recv(), if !full && self.client.wants_calls() => self.handle_upload(item),
+                // Last: as long as there is something to do, there may be more to tell.
+                () = std::future::ready(()), if self.outlet.wants_flush() => self.outlet.flush(),
             }
         }
     }
@@ -772,6 +787,9 @@ impl Driver {
             Cause::Established { connection_id, .. } => connection_id.clone(),
             _ => None,
         };
+        if let Some(queued) = self.outlet.queued() {
+            queued.set_connected(state == ConnectionState::Connected);
+        }
         let mut before = ConnectionState::default();
         self.status.send_modify(|status| {
             before = std::mem::replace(&mut status.state, state);

@@ -14,7 +14,11 @@ const NOTICES: usize = 256;
 pub(in crate::driver::native) enum Outlet {
     /// The task that runs handlers.
     Handlers(mpsc::Sender<Notice>),
-    Listener(Box<dyn Listener>, Arc<Queued>),
+    Listener {
+        listener: Box<dyn Listener>,
+        queued: Arc<Queued>,
+        is_flushed: bool,
+    },
 }
 
 impl Outlet {
@@ -25,19 +29,19 @@ impl Outlet {
     }
 
     pub(in crate::driver::native) fn listener(listener: impl Listener, queued: Arc<Queued>) -> Self {
-        Self::Listener(Box::new(listener), queued)
+        Self::Listener { listener: Box::new(listener), queued, is_flushed: true }
     }
 
     /// Whether calls have ids of the caller's, and nobody waits for them in a future.
     pub(super) const fn is_raw(&self) -> bool {
-        matches!(self, Self::Listener(..))
+        matches!(self, Self::Listener { .. })
     }
 
     /// What a binding has queued.
     pub(super) fn queued(&self) -> Option<&Queued> {
         match self {
             Self::Handlers(_) => None,
-            Self::Listener(_, queued) => Some(queued),
+            Self::Listener { queued, .. } => Some(queued),
         }
     }
 
@@ -49,7 +53,25 @@ impl Outlet {
                 // Nobody takes it any more.
                 Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => None,
             },
-            Self::Listener(listener, _) => listener.notice(notice),
+            Self::Listener { listener, is_flushed, .. } => {
+                let back = listener.notice(notice);
+                *is_flushed &= back.is_some();
+                back
+            }
+        }
+    }
+
+    /// Whether something was given that nobody was told of.
+    pub(super) const fn wants_flush(&self) -> bool {
+        matches!(self, Self::Listener { is_flushed: false, .. })
+    }
+
+    /// Nothing more is known for now.
+    pub(super) fn flush(&mut self) {
+        if let Self::Listener { listener, is_flushed, .. } = self
+            && !std::mem::replace(is_flushed, true)
+        {
+            listener.flush();
         }
     }
 
@@ -58,7 +80,7 @@ impl Outlet {
         match self {
             // Without a receiver there is room for everything.
             Self::Handlers(notices) => drop(notices.reserve().await),
-            Self::Listener(listener, _) => poll_fn(|cx| listener.poll_room(cx)).await,
+            Self::Listener { listener, .. } => poll_fn(|cx| listener.poll_room(cx)).await,
         }
     }
 }

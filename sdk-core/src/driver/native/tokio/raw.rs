@@ -2,7 +2,7 @@
 
 use super::{Delivery, Driver};
 use crate::client::{CallId, Command, ConnectionState, Event, Input};
-use crate::driver::native::raw::{Notice, RawRequest};
+use crate::driver::native::raw::{Notice, OVER, RawRequest};
 use crate::driver::native::{ConnectionEvent, StateChange};
 use crate::protocol::Payload;
 use crate::{Error, ErrorKind};
@@ -42,7 +42,7 @@ impl Driver {
         match request {
             RawRequest::Start(ticket) => self.start_raw(ticket),
             RawRequest::Call(call) => {
-                let id = call.call;
+                let id = CallId(call.call.0 & !OVER);
                 self.raw.last = self.raw.last.max(id);
                 let is_cancelled = self.raw.cancelled.contains(&id);
                 // One that was refused when it was made never comes.
@@ -88,7 +88,7 @@ impl Driver {
 
     /// Takes a call back, even if it is still on its way.
     pub(super) fn cancel(&mut self, call: CallId) {
-        if self.outlet.is_raw() && call > self.raw.last && call.0 < crate::raw::FIRST_RESTORED {
+        if self.outlet.is_raw() && call > self.raw.last && call.0 < OVER {
             self.raw.cancelled.push(call);
         } else {
             self.command(Command::Cancel(call));
@@ -103,6 +103,8 @@ impl Driver {
             Event::UploadStarted(upload) => Notice::UploadStarted(upload),
             Event::UploadStopped(upload) => Notice::UploadStopped(upload),
             Event::Item { call, item } => Notice::Item(call, item),
+            // Nobody waits for those; that one came to nothing is still worth knowing.
+            Event::Completed { call, result: Ok(_) } if call.0 & OVER != 0 => return None,
             Event::Completed { call, result } => Notice::Completed(call, result),
             other => return Some(other),
         };
