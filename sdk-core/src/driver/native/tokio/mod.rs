@@ -6,6 +6,7 @@
 //! in the backlog; while there is one, the socket is not read.
 
 mod alarm;
+mod causes;
 mod clock;
 mod connector;
 mod dispatch;
@@ -14,6 +15,7 @@ mod link;
 mod long_polling;
 mod outgoing;
 mod posts;
+mod redirect;
 mod sse;
 mod storage;
 mod websocket;
