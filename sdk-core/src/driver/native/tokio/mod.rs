@@ -7,6 +7,7 @@
 
 mod alarm;
 mod causes;
+mod certificates;
 mod clock;
 mod connector;
 mod dispatch;
@@ -15,6 +16,7 @@ mod link;
 mod long_polling;
 mod outgoing;
 mod posts;
+mod proxy;
 mod redirect;
 mod sse;
 mod storage;
@@ -50,11 +52,12 @@ use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, T
 use crate::{Error, ErrorKind, Time};
 use alarm::Alarm;
 use clock::Clock;
-pub use connector::{Connector, Io, TcpConnector};
+pub use connector::{Connector, Io, TcpConnector, TcpConnectorBuilder};
 use dispatch::Notice;
 use http::{Http, Session};
 use link::{Link, LinkEvent, Wanted};
 use long_polling::LongPollingLink;
+pub use proxy::Proxy;
 use sse::SseLink;
 use storage::{Storage, Written};
 use websocket::WebSocketLink;
