@@ -1,5 +1,6 @@
 //! Proxies: which one is between us and a server, and a tunnel through it.
 
+use std::env;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -45,6 +46,11 @@ impl Proxy {
     /// `10.0.0.0/8`, or `*`). Names in small letters do as well. The values are as for [`Proxy::parse`]; one that is no URL
     /// counts as not set, and one with another scheme, as `socks5`, is an error of each connection that it is meant for.
     pub fn from_environment() -> Self {
+        // The matcher's `*` is for names only; curl's is for addresses, too.
+        let exceptions = env::var("NO_PROXY").or_else(|_| env::var("no_proxy"));
+        if exceptions.is_ok_and(|list| list.split(',').any(|entry| entry.trim() == "*")) {
+            return Self::none();
+        }
         Self(Choice::Environment(Arc::new(Matcher::from_env())))
     }
 
@@ -178,9 +184,11 @@ impl ProxyServer {
     }
 
     fn refusal(&self, target: &str, status: StatusCode) -> String {
-        let reason = match (status, &self.authorization) {
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, None) => "it wants credentials",
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(_)) => "it wants other credentials",
+        // Tinyproxy says 401 to credentials that are wrong.
+        let wants = matches!(status, StatusCode::PROXY_AUTHENTICATION_REQUIRED | StatusCode::UNAUTHORIZED);
+        let reason = match &self.authorization {
+            None if wants => "it wants credentials",
+            Some(_) if wants => "it wants other credentials",
             _ => status.canonical_reason().unwrap_or("unknown"),
         };
         format!("The proxy {self} refused the connection to {target}: status {} ({reason})", status.as_u16())
@@ -195,6 +203,8 @@ impl fmt::Display for ProxyServer {
 
 #[cfg(test)]
 mod tests {
+    use ::tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
     use super::*;
 
     fn fixed(url: &str) -> Arc<ProxyServer> {
@@ -249,6 +259,49 @@ mod tests {
         }
         let proxy = Proxy::parse("http://user:secret@proxy.example:3128").unwrap();
         assert_eq!(format!("{proxy:?}"), "Proxy(proxy.example:3128)");
+    }
+
+    /// A tunnel through a proxy that answers this, and our end of it.
+    async fn tunnel(answer: &'static [u8]) -> (io::Result<Box<dyn Io>>, DuplexStream, Vec<u8>) {
+        let (ours, mut proxy) = ::tokio::io::duplex(1 << 16);
+        let server = fixed("http://user:pass@proxy.example:1");
+        let answering = async {
+            let mut request = vec![0; 4096];
+            let length = proxy.read(&mut request).await.unwrap();
+            request.truncate(length);
+            proxy.write_all(answer).await.unwrap();
+            request
+        };
+        let (tunnel, request) = ::tokio::join!(server.tunnel(ours, "[::1]:8080"), answering);
+        (tunnel, proxy, request)
+    }
+
+    #[::tokio::test]
+    async fn a_tunnel_carries_what_both_ends_say() {
+        let answer = b"HTTP/1.0 200 Connection established\r\nProxy-agent: x\r\n\r\nearly ";
+        let (io, mut proxy, request) = tunnel(answer).await;
+        assert_eq!(
+            String::from_utf8(request).unwrap().to_lowercase(),
+            "connect [::1]:8080 http/1.1\r\nhost: [::1]:8080\r\nproxy-authorization: basic dxnlcjpwyxnz\r\n\r\n"
+        );
+        let mut io = io.unwrap();
+        proxy.write_all(b"and late").await.unwrap();
+        io.write_all(b"and back").await.unwrap();
+        io.shutdown().await.unwrap();
+        let (mut there, mut back) = (String::new(), String::new());
+        proxy.read_to_string(&mut back).await.unwrap();
+        drop(proxy);
+        io.read_to_string(&mut there).await.unwrap();
+        assert_eq!((there.as_str(), back.as_str()), ("early and late", "and back"));
+    }
+
+    #[::tokio::test]
+    async fn a_refusal_ends_at_once_whatever_follows() {
+        // The body never comes.
+        let (io, _proxy, _) = tunnel(b"HTTP/1.1 407 No\r\nContent-Length: 100000\r\n\r\n").await;
+        let error = io.err().unwrap().to_string();
+        let wanted = "The proxy proxy.example:1 refused the connection to [::1]:8080: status 407 (it wants other credentials)";
+        assert_eq!(error, wanted);
     }
 
     #[test]
