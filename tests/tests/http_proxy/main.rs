@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hubwire::client::RetryPolicy;
 use hubwire::protocol::Transport;
-use hubwire::{Error, ErrorKind, HubConnection, HubConnectionBuilder, Proxy};
+use hubwire::{Error, ErrorKind, HubConnection, HubConnectionBuilder, HubManager, Proxy};
 use tokio::net::{TcpListener, TcpStream};
 
 use hub::{Authority, EchoHub};
@@ -90,6 +90,21 @@ async fn a_proxy_that_is_spoken_to_over_tls() {
         let error = failure(through(&hub.url, &secured)).await;
         assert!(error.detail().contains("cannot be reached: invalid peer certificate"), "{error}");
     }
+}
+
+/// The hubs of a manager share a connector, unless they are told of a proxy.
+#[tokio::test]
+async fn the_hubs_of_a_manager_have_a_proxy_when_they_are_told() {
+    let Some(mut proxy) = Tinyproxy::start(CREDENTIALS).await else { return };
+    let hub = EchoHub::start(None).await;
+    let server = format!("http://user:p.s-s@{}", proxy.address);
+    let manager = HubManager::builder(hub.url.trim_end_matches("/hub"))
+        .configure(move |builder| builder.proxy(Proxy::parse(&server).unwrap()))
+        .build()
+        .unwrap();
+    let connection = soon(manager.connect("/hub")).await.unwrap();
+    assert_eq!(soon(connection.invoke::<String>("Echo", ("hello",))).await.as_deref(), Ok("hello"));
+    proxy.tunnels(hub.accepted()).await;
 }
 
 /// The text of a refusal names the proxy, the server and the status, and no password.

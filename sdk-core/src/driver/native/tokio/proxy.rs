@@ -304,6 +304,29 @@ mod tests {
         assert_eq!(error, wanted);
     }
 
+    #[::tokio::test]
+    async fn a_head_that_does_not_end_is_read_to_the_limit() {
+        let room = 1 << 10;
+        let (ours, mut proxy) = ::tokio::io::duplex(room);
+        let answering = async {
+            proxy.write_all(b"HTTP/1.1 200 OK\r\nX: ").await.unwrap();
+            let mut written = 0;
+            while proxy.write_all(&[b'x'; 64]).await.is_ok() {
+                written += 64;
+            }
+            written
+        };
+        let server = fixed("http://proxy.example:1");
+        let (tunnel, written) = ::tokio::join!(server.tunnel(ours, "example.org:443"), answering);
+        let error = tunnel.err().unwrap().to_string();
+        assert!(
+            error.contains("proxy.example:1 gave no tunnel to example.org:443: ")
+                && error.contains("too large"),
+            "{error}"
+        );
+        assert!((MAX_HEAD / 2..=MAX_HEAD + room).contains(&written), "{written}");
+    }
+
     #[test]
     fn the_rules_of_the_environment() {
         let rules = Matcher::builder()
