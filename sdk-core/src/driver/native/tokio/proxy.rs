@@ -309,6 +309,7 @@ mod tests {
         let room = 1 << 10;
         let (ours, mut proxy) = ::tokio::io::duplex(room);
         let answering = async {
+            proxy.read_u8().await.unwrap();
             proxy.write_all(b"HTTP/1.1 200 OK\r\nX: ").await.unwrap();
             let mut written = 0;
             while proxy.write_all(&[b'x'; 64]).await.is_ok() {
