@@ -61,8 +61,8 @@ pub use driver::web;
 #[cfg(feature = "tokio")]
 pub use driver::{
     AsyncHandler, CallBuilder, ConnectionEvent, Connector, Handler, HubConnection, HubConnectionBuilder,
-    HubManager, HubManagerBuilder, HubSubscription, Io, ItemStream, MemoryStore, OutboxStore, QueuedCall,
-    StateChange, StoreError, StoreReport, Subscription, TcpConnector, raw,
+    HubManager, HubManagerBuilder, HubSubscription, Io, ItemStream, MemoryStore, OutboxStore, Proxy,
+    QueuedCall, StateChange, StoreError, StoreReport, Subscription, TcpConnector, TcpConnectorBuilder, raw,
 };
 #[cfg(feature = "redb")]
 pub use driver::{RedbStore, RedbStoreOptions, WhenCorrupt};

@@ -8,6 +8,7 @@ import { HubError, reasonOf, toError } from "../../js/src/errors.js";
 import { isCodec, send, type Codec } from "./codec.js";
 import { connect, hold, release, type Recipient } from "./courier.js";
 import type { NativeConnection } from "./native.js";
+import type { Network } from "./network.js";
 import { settingsOf } from "./settings.js";
 
 const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };
@@ -64,7 +65,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   #lastQuestion = 0;
   #isDisposed = false;
 
-  constructor(config: BackendConfig, events: BackendEvents) {
+  constructor(config: BackendConfig, events: BackendEvents, network: Network) {
     const { protocol } = config;
     if (!isCodec(protocol)) {
       throw new HubError("Misuse", `The hub protocol '${String(protocol.name)}' is not one of this package.`);
@@ -72,7 +73,7 @@ export class NodeConnection implements BackendConnection, Recipient {
     this.#codec = protocol;
     this.#events = events;
     try {
-      this.#native = connect(settingsOf(config), this);
+      this.#native = connect(settingsOf(config, network), this);
     } catch (thrown) {
       throw thrown instanceof HubError ? thrown : toError(faultOf(thrown));
     }

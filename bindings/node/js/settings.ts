@@ -3,12 +3,13 @@
 import type { BackendConfig } from "../../js/src/backend.js";
 import { HubError } from "../../js/src/errors.js";
 import { finite } from "./connection.js";
+import type { Network } from "./network.js";
 
 /** What an application may give to browsers, and what the native module does by itself. */
 const OWN = ["httpClient", "WebSocket", "EventSource"] as const;
 
 /** As JSON. Throws what cannot be had. */
-export function settingsOf({ protocol, http, ...config }: BackendConfig): string {
+export function settingsOf({ protocol, http, ...config }: BackendConfig, network: Network): string {
   for (const name of OWN) {
     if (http[name] !== undefined) {
       throw new HubError("Misuse", `'${name}' is not possible in Node: the native module makes requests and sockets by itself.`);
@@ -16,5 +17,6 @@ export function settingsOf({ protocol, http, ...config }: BackendConfig): string
   }
   const { headers, timeout } = http;
   const texts = Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]);
-  return JSON.stringify({ ...config, encoding: protocol.name, http: { headers: Object.fromEntries(texts), timeout } }, finite);
+  const settings = { ...config, encoding: protocol.name, http: { headers: Object.fromEntries(texts), timeout }, network };
+  return JSON.stringify(settings, finite);
 }

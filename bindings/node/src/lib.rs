@@ -12,6 +12,7 @@ mod chunk;
 mod connection;
 mod courier;
 mod mailbox;
+mod network;
 mod news;
 mod runtime;
 mod settings;

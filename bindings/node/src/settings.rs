@@ -12,6 +12,8 @@ use hubwire::protocol::{Encoding, Transport};
 use hubwire::{Error, ErrorKind, HubConnection, HubConnectionBuilder};
 use serde::{Deserialize, Deserializer};
 
+use crate::network::{Network, connector};
+
 /// A time in milliseconds, which JavaScript may give with a fraction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Millis(pub(crate) Duration);
@@ -147,6 +149,8 @@ pub(crate) struct Settings {
     max_message_size: Option<usize>,
     #[serde(default)]
     http: Http,
+    #[serde(default)]
+    network: Network,
 }
 
 fn misuse(text: impl Into<String>) -> Error {
@@ -185,6 +189,7 @@ impl Settings {
             .encoding(encoding)
             .skip_negotiation(self.skip_negotiation)
             .token_refresh(self.token_refresh)
+            .connector(connector(self.network)?)
             .retry(retry)
             .outbox(outbox(&self.outbox))
             .delivery(delivery(self.delivery));

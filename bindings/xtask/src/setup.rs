@@ -24,9 +24,16 @@ pub(crate) enum Need {
     WasmTarget,
     /// The browser.
     Chromium,
+    /// The HTTP proxy that the Rust client is tried behind.
+    Tinyproxy,
 }
 
 impl Need {
+    /// Whether the suite is worth running without it: a few of its tests say that they are skipped then.
+    pub(crate) const fn is_optional(self) -> bool {
+        matches!(self, Self::Tinyproxy)
+    }
+
     /// Gets it, or says why that is impossible here.
     pub(crate) fn provide(self) -> Result<()> {
         match self {
@@ -46,6 +53,8 @@ impl Need {
                 python_environment()
             }
             Self::Chromium => tool("chromium", "--version", (120, 0), &["chromium"]),
+            // The program alone: the package `tinyproxy` would start a service.
+            Self::Tinyproxy => tool("tinyproxy", "-v", (1, 10), &["tinyproxy-bin"]),
             Self::WasmTarget => {
                 let script = root().join("bindings/xtask/scripts/wasm-target.sh");
                 step("wasm32 standard library", || run(program("bash").arg(script).arg(wasm_folder())))

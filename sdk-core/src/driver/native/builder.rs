@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::connection::HubConnection;
 use super::random;
 use super::store::OutboxStore;
-use super::tokio::{Connector, Options, TcpConnector};
+use super::tokio::{Connector, Options, Proxy, TcpConnector};
 use crate::client::{AckMode, Config, DeliveryConfig, JoinRule, OutboxConfig, RetryContext, RetryPolicy};
 use crate::protocol::delivery::{Position, is_client_id};
 use crate::protocol::{Encoding, Transport};
@@ -29,6 +29,10 @@ pub struct HubConnectionBuilder {
     headers: Vec<(String, String)>,
     token_factory: Option<TokenFactory>,
     connector: Option<Arc<dyn Connector>>,
+    /// Used where nothing else says how to connect.
+    shared_connector: Option<Arc<dyn Connector>>,
+    proxy: Option<Proxy>,
+    root_certificates: Vec<Vec<u8>>,
     max_message_size: usize,
     stream_buffer: usize,
     retry: Option<RetryFunction>,
@@ -45,6 +49,9 @@ impl HubConnectionBuilder {
             headers: Vec::new(),
             token_factory: None,
             connector: None,
+            shared_connector: None,
+            proxy: None,
+            root_certificates: Vec::new(),
             max_message_size: 16 << 20,
             stream_buffer: 256,
             retry: None,
@@ -267,10 +274,50 @@ impl HubConnectionBuilder {
         self
     }
 
-    /// What opens TCP and TLS connections: [`TcpConnector`] unless set.
+    /// What opens TCP and TLS connections: [`TcpConnector`] unless set. Not together with [`proxy`](Self::proxy) and
+    /// [`root_certificates`](Self::root_certificates), which are the connector's then: [`TcpConnector::builder`].
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Some(Arc::new(connector));
         self
+    }
+
+    /// The proxy; that of the environment unless set ([`Proxy::from_environment`]).
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// Trusts the certificates in a PEM text, one or more, beside the Mozilla root certificates: for a private authority. To
+    /// trust nobody else, see [`TcpConnectorBuilder::only_root_certificates`](crate::TcpConnectorBuilder::only_root_certificates).
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
+    }
+
+    /// What connects unless the application says something else.
+    pub(super) fn shared_connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.shared_connector = Some(connector);
+        self
+    }
+
+    fn take_connector(&mut self) -> Result<Arc<dyn Connector>, Error> {
+        let configured = self.proxy.is_some() || !self.root_certificates.is_empty();
+        match (self.connector.take(), self.shared_connector.take()) {
+            (Some(_), _) if configured => Err(Error::new(
+                ErrorKind::Misuse,
+                "proxy and root_certificates are for the connector of this library, and another one is set",
+            )),
+            (Some(connector), _) => Ok(connector),
+            (None, Some(shared)) if !configured => Ok(shared),
+            (None, _) => {
+                let mut connector = TcpConnector::builder();
+                for pem in &self.root_certificates {
+                    connector = connector.add_root_certificates(pem)?;
+                }
+                let proxy = self.proxy.take().unwrap_or_default();
+                Ok(Arc::new(connector.proxy(proxy).build()?))
+            }
+        }
     }
 
     /// Whether the address may be one of a hub.
@@ -288,7 +335,7 @@ impl HubConnectionBuilder {
     }
 
     /// Everything that a connection is made of, checked.
-    pub(super) fn prepare(self) -> Result<(Handle, Config, Options), Error> {
+    pub(super) fn prepare(mut self) -> Result<(Handle, Config, Options), Error> {
         let misuse = |text: String| Error::new(ErrorKind::Misuse, text);
         let runtime = Handle::try_current()
             .map_err(|_| misuse("a HubConnection must be built within a tokio runtime".into()))?;
@@ -317,6 +364,7 @@ impl HubConnectionBuilder {
         if self.config.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(misuse("call_timeout must be longer than zero".into()));
         }
+        let connector = self.take_connector()?;
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
             let parsed = HeaderName::try_from(&name).ok().zip(HeaderValue::try_from(value).ok());
@@ -324,10 +372,6 @@ impl HubConnectionBuilder {
             let (name, value) = parsed.ok_or_else(|| misuse(format!("the header '{name}' is invalid")))?;
             headers.append(name, value);
         }
-        let connector = match self.connector {
-            Some(connector) => connector,
-            None => Arc::new(TcpConnector::new()?),
-        };
         let mut config = self.config;
         if let Some(id) = config.session_id.as_deref().filter(|id| !is_client_id(id)) {
             return Err(misuse(format!(

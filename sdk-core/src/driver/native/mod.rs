@@ -15,7 +15,7 @@ mod store;
 mod stream;
 mod tokio;
 
-pub use self::tokio::{Connector, Io, TcpConnector};
+pub use self::tokio::{Connector, Io, Proxy, TcpConnector, TcpConnectorBuilder};
 #[cfg(feature = "backoff")]
 pub use backoff_policy::from_backoff;
 pub use builder::HubConnectionBuilder;

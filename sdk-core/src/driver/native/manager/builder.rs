@@ -76,10 +76,10 @@ impl HubManagerBuilder {
             return Err(misuse("connect_timeout must be longer than zero"));
         }
         // One for all hubs: they share what TLS needs to know.
-        let connector = TcpConnector::new()?;
+        let connector = Arc::new(TcpConnector::new()?);
         let configure = self.configure;
         let configure: Arc<Configure> = Arc::new(move |path, builder| {
-            let builder = builder.connector(connector.clone());
+            let builder = builder.shared_connector(connector.clone());
             match &configure {
                 Some(configure) => configure(path, builder),
                 None => builder,

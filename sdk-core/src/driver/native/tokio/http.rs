@@ -1,4 +1,4 @@
-//! HTTP requests over the [`Connector`], with cookies, and with connections kept for the next request.
+//! HTTP requests over the [`Connector`], with cookies, redirects, and connections kept for the next request.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use cookie_store::CookieStore;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderValue, LOCATION, PROXY_AUTHORIZATION, SET_COOKIE,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -20,7 +22,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::timeout;
 use url::Url;
 
+use super::causes::with_sources;
 use super::connector::{Connector, Io, authority};
+use super::redirect::{MAX_REDIRECTS, Redirect, shown};
 use crate::client::{HttpRequest, RequestFailure};
 use crate::driver::native::builder::TokenFactory;
 use crate::protocol::{NegotiateResponse, ProtocolError};
@@ -141,6 +145,7 @@ impl Http {
         }
     }
 
+    /// Sends a request, and follows redirects as `fetch` does.
     async fn request(
         &self,
         method: Method,
@@ -149,24 +154,70 @@ impl Http {
         accept: Option<&'static str>,
         content: Content,
     ) -> Result<Response<Incoming>, RequestFailure> {
-        let uri: Uri = url.parse().map_err(|error| RequestFailure::Network(format!("'{url}': {error}")))?;
-        let mut request = Request::new(Full::new(content.body));
-        *request.method_mut() = method;
-        *request.headers_mut() = self.headers(&uri, token)?;
-        *request.uri_mut() = uri.clone();
-        for (name, value) in [(ACCEPT, accept), (CONTENT_TYPE, content.content_type)] {
-            if let Some(value) = value {
-                request.headers_mut().insert(name, HeaderValue::from_static(value));
+        let mut uri: Uri =
+            url.parse().map_err(|error| RequestFailure::Network(format!("'{url}': {error}")))?;
+        let (mut method, mut token, mut content) = (method, token, content);
+        let mut left_origin = false;
+        for _ in 0..=MAX_REDIRECTS {
+            let mut headers = self.headers(&uri, token)?;
+            if left_origin {
+                self.remove_custom_secrets(&mut headers);
+            }
+            let mut request = Request::new(Full::new(content.body.clone()));
+            *request.method_mut() = method.clone();
+            *request.headers_mut() = headers;
+            *request.uri_mut() = uri.clone();
+            for (name, value) in [(ACCEPT, accept), (CONTENT_TYPE, content.content_type)] {
+                if let Some(value) = value {
+                    request.headers_mut().insert(name, HeaderValue::from_static(value));
+                }
+            }
+            let response = self.client.request(request).await.map_err(|error| network(&error))?;
+            self.keep_cookies(&uri, response.headers());
+            let Some(next) = redirect(&method, &uri, &response)? else { return Ok(response) };
+            if next.leaves_origin {
+                left_origin = true;
+                token = None;
+            }
+            if !next.keeps_body {
+                content = Content::default();
+            }
+            method = next.method;
+            uri = next.url.as_str().parse().map_err(|error| {
+                RequestFailure::Network(format!("the server redirects to an invalid address: {error}"))
+            })?;
+        }
+        let shown = HeaderValue::try_from(uri.to_string()).map(|uri| shown(&uri)).unwrap_or_default();
+        Err(RequestFailure::Network(format!(
+            "the server redirected more than {MAX_REDIRECTS} times, at last to '{shown}'"
+        )))
+    }
+
+    /// What the application says to its server only.
+    fn remove_custom_secrets(&self, headers: &mut HeaderMap) {
+        for name in [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION] {
+            if self.custom_headers.contains_key(&name) {
+                headers.remove(name);
             }
         }
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| RequestFailure::Network(with_sources(&error)))?;
-        self.keep_cookies(&uri, response.headers());
-        Ok(response)
     }
+}
+
+fn redirect(
+    method: &Method,
+    from: &Uri,
+    response: &Response<Incoming>,
+) -> Result<Option<Redirect>, RequestFailure> {
+    // It was sent, so it is a URL.
+    let Some(from) = as_url(from).filter(|_| response.status().is_redirection()) else { return Ok(None) };
+    Redirect::of(method, &from, response.status(), response.headers().get(LOCATION))
+        .map_err(RequestFailure::Network)
+}
+
+/// A request that was not answered. What the connector says needs no "client error" in front of it.
+fn network(error: &hyper_util::client::legacy::Error) -> RequestFailure {
+    let source = std::error::Error::source(error).filter(|_| error.is_connect());
+    RequestFailure::Network(with_sources(source.unwrap_or(error)))
 }
 
 fn pool(connector: Arc<dyn Connector>) -> Client<ConnectService, Full<Bytes>> {
@@ -265,18 +316,6 @@ pub(super) async fn read_body(response: Response<Incoming>, limit: usize) -> Res
     let body =
         body.map_err(|error| RequestFailure::Network(format!("the response could not be read: {error}")))?;
     Ok(body.to_bytes())
-}
-
-/// An error with what caused it: the outer texts of hyper say only that something failed.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 /// The connector as hyper wants it.

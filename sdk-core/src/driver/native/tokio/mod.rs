@@ -6,6 +6,8 @@
 //! in the backlog; while there is one, the socket is not read.
 
 mod alarm;
+mod causes;
+mod certificates;
 mod clock;
 mod connector;
 mod dispatch;
@@ -15,7 +17,9 @@ mod long_polling;
 mod outgoing;
 mod outlet;
 mod posts;
+mod proxy;
 mod raw;
+mod redirect;
 mod sse;
 mod storage;
 mod websocket;
@@ -51,11 +55,12 @@ use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, T
 use crate::{Error, ErrorKind, Time};
 use alarm::Alarm;
 use clock::Clock;
-pub use connector::{Connector, Io, TcpConnector};
+pub use connector::{Connector, Io, TcpConnector, TcpConnectorBuilder};
 use http::{Http, Session};
 use link::{Link, LinkEvent, Wanted};
 use long_polling::LongPollingLink;
 pub(super) use outlet::Outlet;
+pub use proxy::Proxy;
 use raw::Raw;
 use sse::SseLink;
 use storage::{Storage, Written};

@@ -8,7 +8,8 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 use hyper::body::{Body, Incoming};
 
-use super::http::{Content, Session, checked, with_sources};
+use super::causes::with_sources;
+use super::http::{Content, Session, checked};
 use super::link::{Link, LinkEvent, Wanted};
 use super::outgoing::Outgoing;
 use super::posts::Posts;

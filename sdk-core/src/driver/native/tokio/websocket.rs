@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{CONNECTION, HOST, LOCATION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
@@ -14,10 +14,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
+use super::causes::with_sources;
 use super::connector::{Io, authority};
-use super::http::{Http, with_sources};
+use super::http::Http;
 use super::link::{Link, LinkEvent, Wanted};
 use super::outgoing::{Departure, Outgoing};
+use super::redirect::shown;
 use crate::client::{LinkRequest, RequestFailure};
 use crate::protocol::ProtocolError;
 
@@ -204,7 +206,14 @@ fn failure(error: &tungstenite::Error) -> RequestFailure {
     match error {
         tungstenite::Error::Http(response) => {
             let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
             let text = match body.trim() {
+                _ if let Some(location) = location => {
+                    format!(
+                        "the server redirects to '{}', but a WebSocket is not redirected",
+                        shown(location)
+                    )
+                }
                 "" => response.status().canonical_reason().unwrap_or_default().to_owned(),
                 body => body.chars().take(500).collect(),
             };
