@@ -1,10 +1,13 @@
-/** The page that says what was observed: one row for each scenario, and each difference with its reason. */
-export function table(rows) {
+/**
+ * The page that says what was observed: one row for each scenario, and each difference with its reason. `command` runs it, `place`
+ * is where it runs.
+ */
+export function table(rows, { command, place }) {
   const names = [...new Set(rows.map(({ name }) => name))];
   const lines = [
     "# Beside `@microsoft/signalr`",
     "",
-    "`cargo xtask test web` runs each scenario of `bindings/web/test/compat` with both packages, through the same code, in Chromium,",
+    `\`${command}\` runs each scenario of \`bindings/web/test/compat\` with both packages, through the same code, ${place},`,
     "against the same server, and compares what an application sees: values, states, callbacks, texts of errors. This page is written by",
     "that run.",
     "",
