@@ -8,6 +8,7 @@ import { HubError, reasonOf, toError } from "../../js/src/errors.js";
 import { isCodec, send, type Codec } from "./codec.js";
 import { connect, hold, release, type Recipient } from "./courier.js";
 import type { NativeConnection } from "./native.js";
+import { Outbox } from "./outbox.js";
 import { settingsOf } from "./settings.js";
 
 const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };
@@ -53,6 +54,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   readonly #native: NativeConnection;
   readonly #events: BackendEvents;
   readonly #codec: Codec;
+  readonly #outbox: Outbox | undefined;
   #state: StateName = "Disconnected";
   #ticket = 0;
   #starting: Waiter[] = [];
@@ -69,6 +71,7 @@ export class NodeConnection implements BackendConnection, Recipient {
     }
     this.#codec = protocol;
     this.#events = events;
+    this.#outbox = config.outbox?.maxItems === 0 ? undefined : new Outbox((outbox) => events.event({ type: "outboxChanged", outbox }));
     try {
       this.#native = connect(settingsOf(config), this);
     } catch (thrown) {
@@ -111,6 +114,11 @@ export class NodeConnection implements BackendConnection, Recipient {
       send.call(this.#native, call, KINDS[kind], target, encoded, uploads.length > 0 ? [...uploads] : undefined, settings);
     } catch (thrown) {
       this.#events.completed(call, faultOf(thrown), undefined);
+      return;
+    }
+    // Of durable ones it is told when they are safe.
+    if (this.#outbox && this.#state !== "Connected" && options?.queue !== false && options?.durable !== true) {
+      this.#outbox.add(call, target.length + encoded.length);
     }
   }
 
@@ -253,6 +261,10 @@ export class NodeConnection implements BackendConnection, Recipient {
   // News.
 
   invocation(target: string, args: unknown, reply: number | undefined, delivery: number | undefined): void {
+    if (this.#stopping.length > 0) {
+      // It was on its way when the application stopped the connection.
+      return;
+    }
     let read: unknown;
     try {
       read = this.#codec.read(args);
@@ -271,6 +283,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   completed(call: number, hasValue: boolean, value: unknown): void {
+    this.#outbox?.heard(call);
     if (!hasValue) {
       this.#events.completed(call, undefined, undefined);
       return;
@@ -286,6 +299,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   failed(call: number, kind: string, text: string): void {
+    this.#outbox?.heard(call);
     this.#events.completed(call, { kind: kind as ErrorKind, text }, undefined);
   }
 
@@ -304,6 +318,9 @@ export class NodeConnection implements BackendConnection, Recipient {
   plain(name: string, number: number): void {
     switch (name) {
       case "queued":
+        this.#outbox?.heard(number);
+        this.#events.queued(number);
+        break;
       case "uploadStarted":
       case "uploadStopped":
       case "invocationCancelled":
@@ -330,7 +347,7 @@ export class NodeConnection implements BackendConnection, Recipient {
         this.#stateChanged(value as StateNews);
         break;
       case "event":
-        this.#events.event(value as ConnectionEvent);
+        this.#event(value as ConnectionEvent);
         break;
       case "retry":
         this.#retry(value as Question);
@@ -359,9 +376,18 @@ export class NodeConnection implements BackendConnection, Recipient {
     }
   }
 
+  #event(event: ConnectionEvent): void {
+    if (event.type === "outboxChanged" && this.#outbox) {
+      this.#outbox.set(event.outbox);
+    } else {
+      this.#events.event(event);
+    }
+  }
+
   #stateChanged({ state, cause }: StateNews): void {
     this.#state = state;
     if (state === "Connected") {
+      this.#outbox?.connected();
       this.#settle(undefined);
     } else if (state === "Disconnected") {
       const isServer = cause.type === "serverClosed";

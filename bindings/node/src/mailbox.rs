@@ -114,6 +114,14 @@ pub(crate) struct Letters {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) connection: u32,
     pub(crate) is_binary: bool,
+    /// What JavaScript gets in one turn: the end of a connection with the ends of its calls.
+    unsent: Option<Chunk>,
+}
+
+impl Letters {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, connection: u32, is_binary: bool) -> Self {
+        Self { mailbox, connection, is_binary, unsent: None }
+    }
 }
 
 impl Listener for Letters {
@@ -121,8 +129,18 @@ impl Listener for Letters {
         if self.mailbox.is_full() {
             return Some(notice);
         }
-        self.mailbox.put(self.is_binary, |chunk| news::write(chunk, self.connection, notice));
+        let unsent = self.unsent.get_or_insert_with(|| Chunk::new(self.is_binary));
+        news::write(unsent, self.connection, notice);
+        if unsent.len() >= CHUNK {
+            self.flush();
+        }
         None
+    }
+
+    fn flush(&mut self) {
+        if let Some(unsent) = self.unsent.take() {
+            self.mailbox.put(self.is_binary, |chunk| chunk.append(&unsent));
+        }
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -64,6 +64,10 @@ pub trait Listener: Send + 'static {
     /// Takes a notice, or gives it back if there is no room. The connection does not read from its socket until it was taken.
     fn notice(&mut self, notice: Notice) -> Option<Notice>;
 
+    /// What came of one event was told: the end of a connection, for one, with the ends of all of its calls. A listener that
+    /// hands notices on may wait for this to hand on together what belongs together.
+    fn flush(&mut self) {}
+
     /// Ready as soon as there is room again.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

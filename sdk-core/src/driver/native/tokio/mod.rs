@@ -296,6 +296,7 @@ impl Driver {
         let mut handles_gone = false;
         let mut alarm = Alarm::new();
         loop {
+            self.outlet.flush();
             if handles_gone && self.client.state() == ConnectionState::Disconnected {
                 return;
             }

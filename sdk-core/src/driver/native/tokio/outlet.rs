@@ -53,6 +53,13 @@ impl Outlet {
         }
     }
 
+    /// Everything that belongs together was given.
+    pub(super) fn flush(&mut self) {
+        if let Self::Listener(listener, _) = self {
+            listener.flush();
+        }
+    }
+
     /// Returns when there is room.
     pub(super) async fn room(&mut self) {
         match self {
