@@ -16,6 +16,13 @@ const WAYS = [
 const ONLY = {
   "without negotiation": ["WebSockets"],
   "options that do not fit": ["WebSockets json"],
+  // Over the others, what is said of a cut is whatever the HTTP client in use says.
+  "a connection that is cut, without reconnecting": ["WebSockets"],
+  "a connection that is cut, with reconnecting": ["WebSockets"],
+  "a stop while reconnecting": ["WebSockets"],
+  "a policy that throws": ["WebSockets"],
+  // Long polls have no server timeout.
+  "a server that is silent": ["WebSockets", "ServerSentEvents"],
 };
 
 const control = async (command, ...args) => {

@@ -1,7 +1,7 @@
 // Each scenario with both packages, and what was observed side by side. What differs has to be known, with the reason; a page of
 // the documentation is the table, which UPDATE=1 writes.
 import { readFileSync, writeFileSync } from "node:fs";
-import { assert } from "../lib/assert.mjs";
+import { assert, show } from "../lib/assert.mjs";
 import { scenarios } from "./scenarios.js";
 import { table } from "./table.mjs";
 
@@ -21,7 +21,8 @@ export function compare(test, { ways, only, differences, run, page, ...about }) 
         const known = differences(name, transport, protocol);
         rows.push({ name, way: `${transport}, ${protocol}`, ...seen, known });
         const expected = known.reduce((lines, { from, to }) => lines.flatMap((line) => (line === from ? to : line)), seen.signalr);
-        assert.deepEqual(seen.hubwire, expected);
+        const matched = seen.hubwire.map((line, at) => (expected[at] instanceof RegExp && expected[at].test(line) ? expected[at] : line));
+        assert.ok(matched.length === expected.length && matched.every((line, at) => line === expected[at]), `got ${show(seen.hubwire)}, expected ${show(expected.map(String))}`);
       }, { timeout: 60_000 });
     }
   }

@@ -21,7 +21,7 @@ export function table(rows, { command, place }) {
     const known = [...new Map(own.flatMap(({ known }) => known).map((one) => [one.why, one])).values()];
     lines.push(`| ${name} | ${own.map(({ way }) => way).join("; ")} | ${seen} | ${known.length === 0 ? "yes" : `but for ${known.length}`} |`);
     for (const { from, to, why } of known) {
-      reasons.push(`- ${name}: \`${from}\` is ${to.length === 0 ? "not there" : to.map((line) => `\`${line}\``).join(", ")}. ${why}`);
+      reasons.push(`- ${name}: \`${from}\` is ${to.length === 0 ? "not there" : to.map((line) => `\`${line.source ?? line}\``).join(", ")}. ${why}`);
     }
   }
   lines.push("", "## Differences on purpose", "", ...(reasons.length > 0 ? reasons : ["None."]), "");

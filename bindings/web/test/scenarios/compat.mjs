@@ -19,8 +19,6 @@ const ONLY = {
   "a connection that is cut, with reconnecting": ["WebSockets"],
   "a stop while reconnecting": ["WebSockets"],
   "a policy that throws": ["WebSockets"],
-  // The official client does not end over long polling while the server is in the call.
-  "a stop while a call waits": ["WebSockets", "ServerSentEvents"],
   "a server that is silent": ["WebSockets", "ServerSentEvents"],
 };
 
