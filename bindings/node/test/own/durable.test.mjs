@@ -1,9 +1,9 @@
 // Durable calls in a file: over the end of a process by kill -9, in the middle of sending.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HubConnectionBuilder, HubError } from "@hubwire/node";
-import { assert, describe, harness, test, within } from "../lib/harness.mjs";
+import { assert, describe, Events, harness, test, within } from "../lib/harness.mjs";
 import { run, start } from "../lib/processes.mjs";
 
 const LIVES = 6;
@@ -141,10 +141,24 @@ describe("a store", () => {
     assert.ok(errors[0] instanceof HubError && errors[0].message.includes(path), String(errors[0]));
   });
 
+  test("that is damaged is set aside, which is told", async ({ defer }) => {
+    const path = join(folder(defer), "outbox.redb");
+    writeFileSync(path, "this is no store ".repeat(1000));
+    const connection = new HubConnectionBuilder().withUrl(harness.server.url).withOutbox({ store: path }).configureLogging("none").build();
+    defer(() => connection.dispose());
+    const told = new Events();
+    connection.onEvent("storeFailed", told.push);
+    await connection.start();
+    const { error } = await told.next("what happened to the store");
+    assert.equal(error.kind, "Gap");
+    assert.match(error.message, /outbox\.redb\.corrupt-1/);
+    assert.equal(readFileSync(`${path}.corrupt-1`, "utf8").slice(0, 16), "this is no store");
+    assert.equal(await connection.call("Echo", [1], { durable: true }), 1);
+  });
+
   for (const [what, make] of [
     ["in a folder that is not there", (path) => join(path, "no", "such", "folder", "outbox.redb")],
     ["that is a folder", (path) => path],
-    ["that is something else", (path) => (writeFileSync(join(path, "text"), "this is no store ".repeat(1000)), join(path, "text"))],
     ["with a name that no file can have", () => "x".repeat(10_000)],
     ["with a zero in its name", () => "a\u0000b"],
   ]) {
