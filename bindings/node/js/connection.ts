@@ -9,6 +9,7 @@ import { isCodec, send, type Codec } from "./codec.js";
 import { connect, hold, release, type Recipient } from "./courier.js";
 import type { NativeConnection } from "./native.js";
 import type { Network } from "./network.js";
+import { Outbox } from "./outbox.js";
 import { settingsOf } from "./settings.js";
 
 const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };
@@ -56,6 +57,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   readonly #native: NativeConnection;
   readonly #events: BackendEvents;
   readonly #codec: Codec;
+  readonly #outbox: Outbox | undefined;
   #state: StateName = "Disconnected";
   #ticket = 0;
   #starting: Waiter[] = [];
@@ -72,6 +74,7 @@ export class NodeConnection implements BackendConnection, Recipient {
     }
     this.#codec = protocol;
     this.#events = events;
+    this.#outbox = config.outbox?.maxItems === 0 ? undefined : new Outbox((outbox) => events.event({ type: "outboxChanged", outbox }));
     try {
       this.#native = connect(settingsOf(config, network), this);
     } catch (thrown) {
@@ -113,9 +116,15 @@ export class NodeConnection implements BackendConnection, Recipient {
       const settings = options && JSON.stringify(options, finite);
       if (send.call(this.#native, call, KINDS[kind], target, encoded, uploads.length > 0 ? [...uploads] : undefined, settings)) {
         this.#events.completed(call, undefined, undefined);
+        return;
       }
     } catch (thrown) {
       this.#events.completed(call, faultOf(thrown), undefined);
+      return;
+    }
+    // Of durable ones it is told when they are safe.
+    if (this.#outbox && this.#state !== "Connected" && options?.queue !== false && options?.durable !== true) {
+      this.#outbox.add(call, target.length + encoded.length);
     }
   }
 
@@ -258,6 +267,10 @@ export class NodeConnection implements BackendConnection, Recipient {
   // News.
 
   invocation(target: string, args: unknown, reply: number | undefined, delivery: number | undefined): void {
+    if (this.#stopping.length > 0) {
+      // It was on its way when the application stopped the connection.
+      return;
+    }
     let read: unknown;
     try {
       read = this.#codec.read(args);
@@ -276,6 +289,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   completed(call: number, hasValue: boolean, value: unknown): void {
+    this.#outbox?.heard(call);
     if (!hasValue) {
       this.#events.completed(call, undefined, undefined);
       return;
@@ -291,6 +305,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   failed(call: number, kind: string, text: string): void {
+    this.#outbox?.heard(call);
     if (call >= OVER) {
       this.#events.log(3, `A message that was sent just before the connection was lost came to nothing: ${text}`);
     } else {
@@ -313,6 +328,9 @@ export class NodeConnection implements BackendConnection, Recipient {
   plain(name: string, number: number): void {
     switch (name) {
       case "queued":
+        this.#outbox?.heard(number);
+        this.#events.queued(number);
+        break;
       case "uploadStarted":
       case "uploadStopped":
       case "invocationCancelled":
@@ -339,7 +357,7 @@ export class NodeConnection implements BackendConnection, Recipient {
         this.#stateChanged(value as StateNews);
         break;
       case "event":
-        this.#events.event(value as ConnectionEvent);
+        this.#event(value as ConnectionEvent);
         break;
       case "retry":
         this.#retry(value as Question);
@@ -368,9 +386,18 @@ export class NodeConnection implements BackendConnection, Recipient {
     }
   }
 
+  #event(event: ConnectionEvent): void {
+    if (event.type === "outboxChanged" && this.#outbox) {
+      this.#outbox.set(event.outbox);
+    } else {
+      this.#events.event(event);
+    }
+  }
+
   #stateChanged({ state, cause }: StateNews): void {
     this.#state = state;
     if (state === "Connected") {
+      this.#outbox?.connected();
       this.#settle(undefined);
     } else if (state === "Disconnected") {
       const isServer = cause.type === "serverClosed";

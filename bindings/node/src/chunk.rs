@@ -38,6 +38,24 @@ impl Chunk {
         }
     }
 
+    /// The items of another list of the same encoding.
+    pub(crate) fn append(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Json(bytes), Self::Json(more)) => {
+                if bytes.len() > 1 && more.len() > 1 {
+                    bytes.push(b',');
+                }
+                bytes.extend_from_slice(&more[1..]);
+            }
+            (Self::MessagePack { bytes, items }, Self::MessagePack { bytes: more, items: count }) => {
+                bytes.extend_from_slice(&more[HEAD.len()..]);
+                *items += count;
+            }
+            // A connection has one encoding, and so have its lists.
+            _ => {}
+        }
+    }
+
     /// Where the next item goes.
     fn item(&mut self) -> &mut Vec<u8> {
         match self {

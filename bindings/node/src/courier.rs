@@ -61,7 +61,7 @@ impl Courier {
         let settings = Settings::read(&settings).map_err(failed)?;
         let encoding = settings.encoding().map_err(failed)?;
         let runtime = runtime().map_err(failed)?;
-        let letters = Letters { mailbox: self.mailbox.clone(), connection, is_binary: is_binary(encoding) };
+        let letters = Letters::new(self.mailbox.clone(), connection, is_binary(encoding));
         Connection::open(runtime, settings, encoding, letters)
     }
 

@@ -60,10 +60,19 @@ impl Mailbox {
         write(chunk);
         let after = chunk.len();
         state.bytes += after - before;
-        let is_much = state.bytes >= CHUNK;
-        drop(state);
-        if is_much {
-            self.flush();
+    }
+
+    /// Puts a list behind the others, to the last one if that is short.
+    fn put_list(&self, list: Chunk, is_binary: bool) {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return;
+        }
+        state.bytes += list.len();
+        let chunks = &mut state.chunks[usize::from(is_binary)];
+        match chunks.back_mut().filter(|last| last.len() < CHUNK) {
+            Some(last) => last.append(&list),
+            None => chunks.push_back(list),
         }
     }
 
@@ -138,6 +147,14 @@ pub(crate) struct Letters {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) connection: u32,
     pub(crate) is_binary: bool,
+    /// What JavaScript gets in one turn: the end of a connection with the ends of its calls.
+    unsent: Option<Chunk>,
+}
+
+impl Letters {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, connection: u32, is_binary: bool) -> Self {
+        Self { mailbox, connection, is_binary, unsent: None }
+    }
 }
 
 impl Listener for Letters {
@@ -145,11 +162,18 @@ impl Listener for Letters {
         if self.mailbox.is_full() {
             return Some(notice);
         }
-        self.mailbox.put(self.is_binary, |chunk| news::write(chunk, self.connection, notice));
+        let unsent = self.unsent.get_or_insert_with(|| Chunk::new(self.is_binary));
+        news::write(unsent, self.connection, notice);
+        if unsent.len() >= CHUNK {
+            self.flush();
+        }
         None
     }
 
     fn flush(&mut self) {
+        if let Some(unsent) = self.unsent.take() {
+            self.mailbox.put_list(unsent, self.is_binary);
+        }
         self.mailbox.flush();
     }
 

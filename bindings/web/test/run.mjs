@@ -53,7 +53,6 @@ try {
 } finally {
   await site.close();
 }
-const { passed, failed } = runner;
-console.log(`\n${passed} passed, ${failed} failed in ${((performance.now() - started) / 1000).toFixed(1)} s`);
-if (passed + failed === 0) stop("no test has such a name");
-process.exit(failed > 0 ? 1 : 0);
+const code = runner.end(started);
+if (runner.passed + runner.failed === 0) stop("no test has such a name");
+process.exit(code);

@@ -263,10 +263,10 @@ export const scenarios = {
     const { note } = notes;
     const connection = await connect(build({ proxied: true }));
     watch(connection, notes);
-    const subject = await hangingCall(connection, notes);
+    const calls = await hangingCalls(connection, notes);
     await control("proxy.cut");
     await notes.until("onclose");
-    await subject;
+    await calls.ended;
     note(connection.state);
     note(await outcome(connection.invoke("Echo", 1)));
     note(await outcome(connection.start()));
@@ -278,10 +278,10 @@ export const scenarios = {
     const { note } = notes;
     const connection = await connect(build({ proxied: true, configure: (builder) => builder.withAutomaticReconnect([0, 50, 50]) }));
     watch(connection, notes);
-    const calls = await hangingCall(connection, notes);
+    const calls = await hangingCalls(connection, notes);
     await control("proxy.cut");
     await notes.until("onreconnected");
-    await calls;
+    await calls.ended;
     note(await outcome(connection.invoke("Echo", 1)));
     await connection.stop();
   },
@@ -434,9 +434,9 @@ export const scenarios = {
   async "a stop while a call waits"({ build }, notes) {
     const connection = await connect(build());
     watch(connection, notes);
-    const calls = await hangingCall(connection, notes);
+    const calls = await hangingCalls(connection, notes);
     await connection.stop();
-    await calls;
+    await calls.ended;
   },
 
   async "several callbacks"({ build }, { note }) {
@@ -449,8 +449,8 @@ export const scenarios = {
   },
 };
 
-/** A call and a stream that the server does not end; their ends are noted. */
-async function hangingCall(connection, notes) {
+/** A call and a stream that the server does not end; their ends are noted, and `ended` is fulfilled then. */
+async function hangingCalls(connection, notes) {
   const key = `h-${Math.random()}`;
   const running = new Promise((resolve) => {
     const stream = read(connection.stream("Forever", key, 5), (text) => {
@@ -463,7 +463,7 @@ async function hangingCall(connection, notes) {
   const upload = { subscribe: () => ({ dispose: () => {} }) };
   const call = outcome(connection.invoke("Sum", upload)).then((text) => notes.note(`call ${text}`));
   await connection.invoke("Echo", 1);
-  return Promise.all([running, call]);
+  return { ended: Promise.all([running, call]) };
 }
 
 /** Runs one scenario with one package: what it noted. */

@@ -1,30 +1,19 @@
-// Runs test files, each in a world of its own, and prints one line for each test: `pass|fail|skip  file > name`.
+// Runs test files, each in a world of its own.
 import { within } from "./assert.mjs";
+import { Report } from "./report.mjs";
 import { Suite } from "./suite.mjs";
 import { World } from "./world.mjs";
 
-export class Runner {
-  failed = 0;
-  passed = 0;
+export class Runner extends Report {
   #origin;
   #programs;
   #only;
 
   constructor(origin, programs, only = "") {
+    super();
     this.#origin = origin;
     this.#programs = programs;
     this.#only = only;
-  }
-
-  report(file, { name, outcome, reason, milliseconds }) {
-    if (outcome === "fail") this.failed += 1;
-    if (outcome === "pass") this.passed += 1;
-    const text = reason ? `: ${reason.replaceAll(/\s+/g, " ")}` : "";
-    console.log(`${outcome}  ${file} > ${name}${text}  (${milliseconds} ms)`);
-  }
-
-  #broken(file, name, error) {
-    this.report(file, { name, outcome: "fail", reason: error?.message ?? String(error), milliseconds: 0 });
   }
 
   /** A module whose tests run in a page. */
@@ -41,7 +30,7 @@ export class Runner {
         [file, this.#only],
       );
       const leaks = await Promise.race([running, watch.expired]).finally(() => watch.end());
-      if (leaks) this.#broken(file, "nothing is left behind", new Error(leaks));
+      if (leaks) this.broken(file, "nothing is left behind", new Error(leaks));
     });
   }
 
@@ -72,10 +61,10 @@ export class Runner {
       const stray = world.stray.take();
       if (stray.length > 0) throw new Error(stray.join("; "));
     } catch (error) {
-      this.#broken(file, "runs to its end", error);
+      this.broken(file, "runs to its end", error);
     } finally {
       await within("the end of the browser and the programs", world?.stop(), 30_000).catch((error) =>
-        this.#broken(file, "leaves nothing running", error),
+        this.broken(file, "leaves nothing running", error),
       );
     }
   }

@@ -329,7 +329,14 @@ impl HubConnectionBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`] when an option is invalid (the text names it), or when called outside a tokio runtime.
-    pub fn build(self) -> Result<HubConnection, Error> {
+    pub fn build(mut self) -> Result<HubConnection, Error> {
+        // A binding leaves it to the start, as the official client does.
+        if self.config.skip_negotiation {
+            if !self.config.transports.contains(&Transport::WebSockets) {
+                return Err(Error::new(ErrorKind::Misuse, "skip_negotiation needs the transport WebSockets"));
+            }
+            self.config.transports = vec![Transport::WebSockets];
+        }
         let (runtime, config, options) = self.prepare()?;
         Ok(HubConnection::spawn(&runtime, config, options))
     }
@@ -379,12 +386,6 @@ impl HubConnectionBuilder {
             )));
         }
         config.client_id = Some(random::client_id(random::number(), random::number()));
-        if config.skip_negotiation {
-            if !config.transports.contains(&Transport::WebSockets) {
-                return Err(misuse("skip_negotiation needs the transport WebSockets".into()));
-            }
-            config.transports = vec![Transport::WebSockets];
-        }
         Ok((
             runtime,
             config,

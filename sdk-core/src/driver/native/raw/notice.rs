@@ -64,7 +64,8 @@ pub trait Listener: Send + 'static {
     /// Takes a notice, or gives it back if there is no room. The connection does not read from its socket until it was taken.
     fn notice(&mut self, notice: Notice) -> Option<Notice>;
 
-    /// Everything was told that is known for now: whoever reads has something to read.
+    /// Nothing more is known for now. What belongs together, as the end of a connection and the ends of its calls, was told between
+    /// two of these: a listener that hands notices on waits for it, and whoever reads them is woken once.
     fn flush(&mut self);
 
     /// Ready as soon as there is room again.

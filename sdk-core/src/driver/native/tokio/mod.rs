@@ -370,6 +370,10 @@ impl Driver {
             let calls = restored.iter().flat_map(|restored| &restored.calls);
             let targets = calls.map(|(_, stored)| stored.target.to_string());
             self.notice(Notice::Restored((first..).map(CallId).zip(targets).collect()));
+            for report in self.storage.take_reports() {
+                let text = format!("The store of the outbox was damaged: {report}");
+                self.notice(Notice::Event(ConnectionEvent::StoreFailed(Error::new(ErrorKind::Gap, text))));
+            }
         }
         let Some(restored) = restored else { return };
         let mut calls = Vec::with_capacity(restored.calls.len());

@@ -223,6 +223,10 @@ fn failure(error: &tungstenite::Error) -> RequestFailure {
         tungstenite::Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
             RequestFailure::Protocol(ProtocolError::TooLarge { limit: *max_size })
         }
+        // RFC 6455, section 7.1.5: the code of a connection that ended without a Close frame.
+        tungstenite::Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+            RequestFailure::Closed { code: 1006, reason: String::new() }
+        }
         error => RequestFailure::Network(with_sources(error)),
     }
 }

@@ -1,0 +1,3 @@
+// The package, as test files of the browser package import it.
+export * from "@hubwire/node";
+export { MessagePackHubProtocol } from "@hubwire/node/msgpack";
