@@ -395,6 +395,10 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   #stateChanged({ state, cause }: StateNews): void {
+    if (state === "Connected" && this.#stopping.length > 0) {
+      // It was there before the stop was. To the application a start that is stopped comes to nothing.
+      return;
+    }
     this.#state = state;
     if (state === "Connected") {
       this.#outbox?.connected();

@@ -51,63 +51,105 @@ export function release(number: number): void {
   }
 }
 
+/** What was taken and is not handed out yet. */
+let rest: unknown[] = [];
+let at = 0;
+/** Something was handed out that promises wait for: the rest comes when they had their turn. */
+let isWaiting = false;
+
 /** Called by the native module when there is something. */
 function wake(): void {
+  if (!isWaiting) {
+    deliver();
+  }
+}
+
+function deliver(): void {
   for (let taken = 0; taken < TURN; taken++) {
-    const news = courier!.take();
-    if (news === null) {
+    if (at >= rest.length) {
+      const news = courier!.take();
+      if (news === null) {
+        rest = [];
+        return;
+      }
+      rest = typeof news === "string" ? (JSON.parse(news) as unknown[]) : readNews(news);
+      at = 0;
+    }
+    if (handOut()) {
+      isWaiting = true;
+      queueMicrotask(letPromisesRun);
       return;
     }
-    deliver(typeof news === "string" ? (JSON.parse(news) as unknown[]) : readNews(news));
   }
   courier!.pause();
 }
 
-/** Nothing that recipients do throws: what application code throws stays with them. */
-function deliver(news: unknown[]): void {
+/**
+ * Ticks come when no microtask is left, however many follow from each other: code behind `await connection.invoke(…)` runs
+ * before what the server sent after its answer, as with the official client, which gets each message in a turn of its own.
+ */
+function letPromisesRun(): void {
+  process.nextTick(goOn);
+}
+
+function goOn(): void {
+  isWaiting = false;
+  deliver();
+}
+
+/**
+ * Hands out what was taken, up to where promises are to have their turn: true if it got there. Nothing that recipients do throws: what
+ * application code throws stays with them.
+ */
+function handOut(): boolean {
+  const news = rest;
   let number = 0;
   let recipient: Recipient | undefined;
-  for (let i = 0; i < news.length; ) {
-    if (news[i] !== number || recipient === undefined) {
+  while (at < news.length) {
+    const i = at;
+    if (news[i] !== number) {
       number = news[i] as number;
       recipient = held.get(number) ?? known.get(number)?.deref();
     }
-    // What the recipient does may end it: it is looked for again then.
-    const to = recipient;
     switch (news[i + 1]) {
       case 0:
-        to?.invocation(news[i + 2] as string, news[i + 3], undefined, undefined);
-        i += 4;
+        at = i + 4;
+        recipient?.invocation(news[i + 2] as string, news[i + 3], undefined, undefined);
         break;
       case 1: {
+        at = i + 6;
         const [reply, delivery] = [news[i + 4] as number, news[i + 5] as number];
-        to?.invocation(news[i + 2] as string, news[i + 3], reply ? reply - 1 : undefined, delivery ? delivery - 1 : undefined);
-        i += 6;
+        recipient?.invocation(news[i + 2] as string, news[i + 3], reply ? reply - 1 : undefined, delivery ? delivery - 1 : undefined);
         break;
       }
       case 2:
-        to?.completed(news[i + 2] as number, false, undefined);
-        i += 3;
+        at = i + 3;
+        recipient?.completed(news[i + 2] as number, false, undefined);
         break;
       case 3:
-        to?.completed(news[i + 2] as number, true, news[i + 3]);
-        i += 4;
+        at = i + 4;
+        recipient?.completed(news[i + 2] as number, true, news[i + 3]);
         break;
       case 4:
-        to?.failed(news[i + 2] as number, news[i + 3] as string, news[i + 4] as string);
-        i += 5;
+        at = i + 5;
+        recipient?.failed(news[i + 2] as number, news[i + 3] as string, news[i + 4] as string);
         break;
       case 5:
-        to?.item(news[i + 2] as number, news[i + 3]);
-        i += 4;
+        at = i + 4;
+        recipient?.item(news[i + 2] as number, news[i + 3]);
         break;
       case 6:
-        to?.plain(news[i + 2] as string, news[i + 3] as number);
-        i += 4;
+        at = i + 4;
+        recipient?.plain(news[i + 2] as string, news[i + 3] as number);
+        break;
+      case 7:
+        at = i + 4;
+        recipient?.news(news[i + 2] as string, news[i + 3]);
         break;
       default:
-        to?.news(news[i + 2] as string, news[i + 3]);
-        i += 4;
+        at = i + 2;
+        return true;
     }
   }
+  return false;
 }

@@ -149,11 +149,13 @@ pub(crate) struct Letters {
     pub(crate) is_binary: bool,
     /// What JavaScript gets in one turn: the end of a connection with the ends of its calls.
     unsent: Option<Chunk>,
+    /// Promises wait for some of it.
+    is_awaited: bool,
 }
 
 impl Letters {
     pub(crate) fn new(mailbox: Arc<Mailbox>, connection: u32, is_binary: bool) -> Self {
-        Self { mailbox, connection, is_binary, unsent: None }
+        Self { mailbox, connection, is_binary, unsent: None, is_awaited: false }
     }
 }
 
@@ -163,11 +165,20 @@ impl Listener for Letters {
             return Some(notice);
         }
         let unsent = self.unsent.get_or_insert_with(|| Chunk::new(self.is_binary));
+        self.is_awaited |= news::is_awaited(&notice);
         news::write(unsent, self.connection, notice);
-        if unsent.len() >= CHUNK {
+        None
+    }
+
+    fn turn_over(&mut self) {
+        if std::mem::take(&mut self.is_awaited)
+            && let Some(unsent) = &mut self.unsent
+        {
+            news::end_of_turn(unsent);
+        }
+        if self.unsent.as_ref().is_some_and(|unsent| unsent.len() >= CHUNK) {
             self.flush();
         }
-        None
     }
 
     fn flush(&mut self) {

@@ -11,6 +11,7 @@
 //! | 5 | call, item |
 //! | 6 | name, number: something with an id |
 //! | 7 | name, object: everything else |
+//! | 8 | nothing: what one event came to is over. The connection is 0 |
 
 use std::time::Duration;
 
@@ -234,6 +235,16 @@ fn object(chunk: &mut Chunk, connection: u32, name: &str, value: &impl Serialize
     head(chunk, connection, 7);
     chunk.text(name);
     chunk.value(value);
+}
+
+/// Whether promises wait for it.
+pub(crate) const fn is_awaited(notice: &Notice) -> bool {
+    matches!(notice, Notice::Completed(..) | Notice::State(_))
+}
+
+/// What was written since the last of these belongs together; code that waits for a promise of it runs before what follows.
+pub(crate) fn end_of_turn(chunk: &mut Chunk) {
+    head(chunk, 0, 8);
 }
 
 /// Writes what happened on a connection.

@@ -64,8 +64,11 @@ pub trait Listener: Send + 'static {
     /// Takes a notice, or gives it back if there is no room. The connection does not read from its socket until it was taken.
     fn notice(&mut self, notice: Notice) -> Option<Notice>;
 
-    /// Nothing more is known for now. What belongs together, as the end of a connection and the ends of its calls, was told between
-    /// two of these: a listener that hands notices on waits for it, and whoever reads them is woken once.
+    /// Everything was told that one event came to, as the end of a connection with the ends of its calls: what was told since the
+    /// last one belongs together.
+    fn turn_over(&mut self) {}
+
+    /// Nothing more is known for now: whoever reads what was told has something to read.
     fn flush(&mut self);
 
     /// Ready as soon as there is room again.

@@ -303,6 +303,7 @@ impl Driver {
         let mut handles_gone = false;
         let mut alarm = Alarm::new();
         loop {
+            self.outlet.turn_over();
             if handles_gone && self.client.state() == ConnectionState::Disconnected {
                 return self.outlet.flush();
             }
@@ -826,6 +827,10 @@ impl Driver {
             self.stop_waiters.clear();
         }
         let is_over = state == ConnectionState::Disconnected;
+        if is_over {
+            // Some may have died with the one that was lost.
+            self.http.forget_connections();
+        }
         let change = StateChange { from: before, to: state, cause };
         tracing::debug!(from = %change.from, to = %change.to, cause = ?change.cause, "state changed");
         if state == ConnectionState::Reconnecting && self.outlet.is_raw() {

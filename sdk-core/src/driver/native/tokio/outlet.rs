@@ -18,6 +18,7 @@ pub(in crate::driver::native) enum Outlet {
         listener: Box<dyn Listener>,
         queued: Arc<Queued>,
         is_flushed: bool,
+        is_over: bool,
     },
 }
 
@@ -29,7 +30,7 @@ impl Outlet {
     }
 
     pub(in crate::driver::native) fn listener(listener: impl Listener, queued: Arc<Queued>) -> Self {
-        Self::Listener { listener: Box::new(listener), queued, is_flushed: true }
+        Self::Listener { listener: Box::new(listener), queued, is_flushed: true, is_over: true }
     }
 
     /// Whether calls have ids of the caller's, and nobody waits for them in a future.
@@ -53,11 +54,21 @@ impl Outlet {
                 // Nobody takes it any more.
                 Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => None,
             },
-            Self::Listener { listener, is_flushed, .. } => {
+            Self::Listener { listener, is_flushed, is_over, .. } => {
                 let back = listener.notice(notice);
                 *is_flushed &= back.is_some();
+                *is_over &= back.is_some();
                 back
             }
+        }
+    }
+
+    /// What is given from now on came of something else.
+    pub(super) fn turn_over(&mut self) {
+        if let Self::Listener { listener, is_over, .. } = self
+            && !std::mem::replace(is_over, true)
+        {
+            listener.turn_over();
         }
     }
 
