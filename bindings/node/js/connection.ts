@@ -415,8 +415,15 @@ export class NodeConnection implements BackendConnection, Recipient {
     };
     void (async () => this.#events.token())().then(
       (token) => {
-        const isToken = typeof token === "string" || token === undefined || token === null;
-        answer(isToken ? (token ?? undefined) : undefined, isToken ? undefined : "The access token is not a string.");
+        if (token === undefined || token === null) {
+          answer(undefined, undefined);
+        } else if (typeof token !== "string") {
+          answer(undefined, "The access token is not a string.");
+        } else if (/[^ -~]/.test(token)) {
+          answer(undefined, "The access token has characters that no header can have.");
+        } else {
+          answer(token, undefined);
+        }
       },
       (error: unknown) => answer(undefined, reasonOf(error)),
     );
