@@ -4,7 +4,8 @@ import type {
   BackendCallOptions, BackendConfig, BackendConnection, BackendEvents, CallKind, Cause, ConnectionEvent, ErrorKind, Fault,
   Hint, Metrics, Milliseconds, Reply, RestoredCall, StateName,
 } from "../../js/src/backend.js";
-import { HubError, reasonOf, toError } from "../../js/src/errors.js";
+import { HubError, reasonOf, textOf, toError } from "../../js/src/errors.js";
+import { checkMethod, checkText, checkTime, isPlain } from "./check.js";
 import { isCodec, send, type Codec } from "./codec.js";
 import { connect, hold, release, type Recipient } from "./courier.js";
 import type { NativeConnection } from "./native.js";
@@ -20,6 +21,9 @@ const ERROR_KINDS: ReadonlySet<unknown> = new Set<ErrorKind>([
 
 /** What the native module has thrown. */
 function faultOf(thrown: unknown): Fault {
+  if (thrown instanceof HubError) {
+    return { kind: thrown.kind, text: thrown.message };
+  }
   const { code, message } = (thrown ?? {}) as { code?: unknown; message?: string };
   // Others are of arguments that are of another type than the TypeScript says.
   const kind = ERROR_KINDS.has(code) ? (code as ErrorKind) : "Misuse";
@@ -110,7 +114,11 @@ export class NodeConnection implements BackendConnection, Recipient {
   call(call: number, kind: CallKind, target: string, args: readonly unknown[], uploads: readonly number[], options: BackendCallOptions | undefined): void {
     const encoded = this.#codec.write(args);
     try {
-      const settings = options && JSON.stringify(options, finite);
+      checkMethod(target);
+      if (!Object.hasOwn(KINDS, kind)) {
+        throw new HubError("Misuse", `A call cannot be of the kind '${textOf(kind)}'.`);
+      }
+      const settings = options && JSON.stringify(options, isPlain);
       send.call(this.#native, call, KINDS[kind], target, encoded, uploads.length > 0 ? [...uploads] : undefined, settings);
     } catch (thrown) {
       this.#events.completed(call, faultOf(thrown), undefined);
@@ -146,10 +154,13 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   acknowledge(messageId: string): void {
+    checkText(messageId, "The id of a message");
     this.#demand(() => this.#native.acknowledge(messageId));
   }
 
   nack(messageId: string, reason: string): void {
+    checkText(messageId, "The id of a message");
+    checkText(reason, "The reason to refuse a message");
     this.#demand(() => this.#native.nack(messageId, reason));
   }
 
@@ -168,7 +179,11 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   hint(hint: Hint): void {
-    this.#command(() => this.#native.hint(HINTS.indexOf(hint)));
+    const index = HINTS.indexOf(hint);
+    if (index < 0) {
+      throw new HubError("Misuse", `The hint '${textOf(hint)}' is not known.`);
+    }
+    this.#command(() => this.#native.hint(index));
   }
 
   metrics(): Promise<Metrics> {
@@ -180,6 +195,12 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   configure(change: { url?: string; keepAliveInterval?: Milliseconds; serverTimeout?: Milliseconds }): void {
+    if ("keepAliveInterval" in change) {
+      checkTime(change.keepAliveInterval, "The keep-alive interval");
+    }
+    if ("serverTimeout" in change) {
+      checkTime(change.serverTimeout, "The server timeout");
+    }
     this.#demand(() => this.#native.configure(change.url, change.keepAliveInterval, change.serverTimeout));
   }
 
@@ -402,11 +423,15 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   #retry({ request, previousRetryCount, elapsed, reason, change }: Question): void {
-    const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason });
+    let delay: unknown = this.#events.retryDelay({ previousRetryCount, elapsed, reason });
+    if (delay !== null && !(typeof delay === "number" && Number.isFinite(delay))) {
+      this.#events.log(4, `The retry policy gave '${textOf(delay)}', which is no number of milliseconds: there is no other attempt.`);
+      delay = null;
+    }
     if (delay !== null && change) {
       this.#stateChanged(change);
     }
-    this.#command(() => this.#native.retryAfter(request, delay ?? undefined));
+    this.#command(() => this.#native.retryAfter(request, (delay as number | null) ?? undefined));
   }
 
   #token(question: number): void {
@@ -429,7 +454,3 @@ export class NodeConnection implements BackendConnection, Recipient {
     );
   }
 }
-
-/** Numbers that JSON cannot have are written so that the native module names the option in its error. */
-export const finite = (_: string, value: unknown): unknown =>
-  typeof value === "number" && !Number.isFinite(value) ? String(value) : value;

@@ -60,51 +60,56 @@ function wake(): void {
   }
 }
 
-/** Nothing that recipients do throws: what application code throws stays with them. */
+/** How many items each kind of news has, with the number of the connection and the kind. */
+const SIZES = [4, 6, 3, 4, 5, 4, 4, 4];
+
 function deliver(news: unknown[]): void {
   let number = 0;
   let recipient: Recipient | undefined;
-  for (let i = 0; i < news.length; ) {
+  for (let i = 0; i < news.length; i += SIZES[news[i + 1] as number]!) {
     if (news[i] !== number || recipient === undefined) {
       number = news[i] as number;
       recipient = held.get(number) ?? known.get(number)?.deref();
     }
-    // What the recipient does may end it: it is looked for again then.
-    const to = recipient;
-    switch (news[i + 1]) {
-      case 0:
-        to?.invocation(news[i + 2] as string, news[i + 3], undefined, undefined);
-        i += 4;
-        break;
-      case 1: {
-        const [reply, delivery] = [news[i + 4] as number, news[i + 5] as number];
-        to?.invocation(news[i + 2] as string, news[i + 3], reply ? reply - 1 : undefined, delivery ? delivery - 1 : undefined);
-        i += 6;
-        break;
+    if (recipient) {
+      try {
+        tell(recipient, news, i);
+      } catch (error) {
+        // A logger of the application, which must not throw. It is told as any other error in an event, and what comes behind arrives.
+        queueMicrotask(() => {
+          throw error;
+        });
       }
-      case 2:
-        to?.completed(news[i + 2] as number, false, undefined);
-        i += 3;
-        break;
-      case 3:
-        to?.completed(news[i + 2] as number, true, news[i + 3]);
-        i += 4;
-        break;
-      case 4:
-        to?.failed(news[i + 2] as number, news[i + 3] as string, news[i + 4] as string);
-        i += 5;
-        break;
-      case 5:
-        to?.item(news[i + 2] as number, news[i + 3]);
-        i += 4;
-        break;
-      case 6:
-        to?.plain(news[i + 2] as string, news[i + 3] as number);
-        i += 4;
-        break;
-      default:
-        to?.news(news[i + 2] as string, news[i + 3]);
-        i += 4;
     }
+  }
+}
+
+function tell(to: Recipient, news: unknown[], i: number): void {
+  switch (news[i + 1]) {
+    case 0:
+      to.invocation(news[i + 2] as string, news[i + 3], undefined, undefined);
+      break;
+    case 1: {
+      const [reply, delivery] = [news[i + 4] as number, news[i + 5] as number];
+      to.invocation(news[i + 2] as string, news[i + 3], reply ? reply - 1 : undefined, delivery ? delivery - 1 : undefined);
+      break;
+    }
+    case 2:
+      to.completed(news[i + 2] as number, false, undefined);
+      break;
+    case 3:
+      to.completed(news[i + 2] as number, true, news[i + 3]);
+      break;
+    case 4:
+      to.failed(news[i + 2] as number, news[i + 3] as string, news[i + 4] as string);
+      break;
+    case 5:
+      to.item(news[i + 2] as number, news[i + 3]);
+      break;
+    case 6:
+      to.plain(news[i + 2] as string, news[i + 3] as number);
+      break;
+    default:
+      to.news(news[i + 2] as string, news[i + 3]);
   }
 }

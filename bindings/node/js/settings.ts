@@ -2,7 +2,7 @@
 
 import type { BackendConfig } from "../../js/src/backend.js";
 import { HubError } from "../../js/src/errors.js";
-import { finite } from "./connection.js";
+import { isPlain } from "./check.js";
 
 /** What an application may give to browsers, and what the native module does by itself. */
 const OWN = ["httpClient", "WebSocket", "EventSource"] as const;
@@ -16,5 +16,5 @@ export function settingsOf({ protocol, http, ...config }: BackendConfig): string
   }
   const { headers, timeout } = http;
   const texts = Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]);
-  return JSON.stringify({ ...config, encoding: protocol.name, http: { headers: Object.fromEntries(texts), timeout } }, finite);
+  return JSON.stringify({ ...config, encoding: protocol.name, http: { headers: Object.fromEntries(texts), timeout } }, isPlain);
 }
