@@ -77,14 +77,16 @@ export class Handlers {
     let failure: string | undefined = list ? undefined : `No handler is registered for '${target}'.`;
     for (const handler of list ?? []) {
       let result: unknown;
+      // Only what has to be waited for or answered is kept.
+      let kept = reply !== undefined;
       try {
         result = handler.apply(self, args);
+        kept ||= typeof (result as PromiseLike<unknown> | undefined)?.then === "function";
       } catch (error) {
         failure ??= reasonOf(error);
         result = this.#failed(target, error, reply);
       }
-      // Only what has to be waited for or answered is kept.
-      if (reply !== undefined || typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
+      if (kept) {
         (results ??= []).push(result);
       }
     }
@@ -110,11 +112,12 @@ export class Handlers {
     let several = false;
     let thrown: { error: unknown } | undefined;
     for (const result of results) {
-      if (result instanceof Thrown) {
-        thrown = result;
-        continue;
-      }
       try {
+        // Proxies may throw for anything.
+        if (result instanceof Thrown) {
+          thrown = result;
+          continue;
+        }
         const before = value;
         value = await result;
         several ||= !!(before && value);

@@ -250,3 +250,22 @@ test("a handler may call the connection, and be called again meanwhile", () => {
   fake.message("Again", [0]);
   assert.deepEqual(depth, [1, 2, 3, 4]);
 });
+
+test("what a handler gives may throw for whoever looks at it", async () => {
+  const { connection, fake } = make();
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const calls: string[] = [];
+  connection.on("x", () => proxy);
+  connection.on("x", () => ({
+    get then() {
+      throw new Error("of a getter");
+    },
+  }));
+  connection.on("x", () => calls.push("last"));
+  fake.message("x", []);
+  fake.message("x", [], { reply: 7 });
+  await settle();
+  assert.deepEqual(calls, ["last", "last"]);
+  assert.deepEqual(fake.of("reply"), [[7, { type: "value", value: 2 }]]);
+});

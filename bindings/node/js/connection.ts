@@ -4,7 +4,8 @@ import type {
   BackendCallOptions, BackendConfig, BackendConnection, BackendEvents, CallKind, Cause, ConnectionEvent, ErrorKind, Fault,
   Hint, Metrics, Milliseconds, Reply, RestoredCall, StateName,
 } from "../../js/src/backend.js";
-import { HubError, reasonOf, toError } from "../../js/src/errors.js";
+import { HubError, reasonOf, textOf, toError } from "../../js/src/errors.js";
+import { checkMethod, checkText, checkTime, isPlain } from "./check.js";
 import { isCodec, send, type Codec } from "./codec.js";
 import { connect, hold, release, type Recipient } from "./courier.js";
 import type { NativeConnection } from "./native.js";
@@ -23,6 +24,9 @@ const ERROR_KINDS: ReadonlySet<unknown> = new Set<ErrorKind>([
 
 /** What the native module has thrown. */
 function faultOf(thrown: unknown): Fault {
+  if (thrown instanceof HubError) {
+    return { kind: thrown.kind, text: thrown.message };
+  }
   const { code, message } = (thrown ?? {}) as { code?: unknown; message?: string };
   // Others are of arguments that are of another type than the TypeScript says.
   const kind = ERROR_KINDS.has(code) ? (code as ErrorKind) : "Misuse";
@@ -113,7 +117,11 @@ export class NodeConnection implements BackendConnection, Recipient {
   call(call: number, kind: CallKind, target: string, args: readonly unknown[], uploads: readonly number[], options: BackendCallOptions | undefined): void {
     const encoded = this.#codec.write(args);
     try {
-      const settings = options && JSON.stringify(options, finite);
+      checkMethod(target);
+      if (!Object.hasOwn(KINDS, kind)) {
+        throw new HubError("Misuse", `A call cannot be of the kind '${textOf(kind)}'.`);
+      }
+      const settings = options && JSON.stringify(options, isPlain);
       if (send.call(this.#native, call, KINDS[kind], target, encoded, uploads.length > 0 ? [...uploads] : undefined, settings)) {
         this.#events.completed(call, undefined, undefined);
         return;
@@ -152,10 +160,13 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   acknowledge(messageId: string): void {
+    checkText(messageId, "The id of a message");
     this.#demand(() => this.#native.acknowledge(messageId));
   }
 
   nack(messageId: string, reason: string): void {
+    checkText(messageId, "The id of a message");
+    checkText(reason, "The reason to refuse a message");
     this.#demand(() => this.#native.nack(messageId, reason));
   }
 
@@ -174,7 +185,11 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   hint(hint: Hint): void {
-    this.#command(() => this.#native.hint(HINTS.indexOf(hint)));
+    const index = HINTS.indexOf(hint);
+    if (index < 0) {
+      throw new HubError("Misuse", `The hint '${textOf(hint)}' is not known.`);
+    }
+    this.#command(() => this.#native.hint(index));
   }
 
   metrics(): Promise<Metrics> {
@@ -186,6 +201,12 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   configure(change: { url?: string; keepAliveInterval?: Milliseconds; serverTimeout?: Milliseconds }): void {
+    if ("keepAliveInterval" in change) {
+      checkTime(change.keepAliveInterval, "The keep-alive interval");
+    }
+    if ("serverTimeout" in change) {
+      checkTime(change.serverTimeout, "The server timeout");
+    }
     this.#demand(() => this.#native.configure(change.url, change.keepAliveInterval, change.serverTimeout));
   }
 
@@ -416,11 +437,15 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   #retry({ request, previousRetryCount, elapsed, reason, change }: Question): void {
-    const delay = this.#events.retryDelay({ previousRetryCount, elapsed, reason });
+    let delay: unknown = this.#events.retryDelay({ previousRetryCount, elapsed, reason });
+    if (delay !== null && !(typeof delay === "number" && Number.isFinite(delay))) {
+      this.#events.log(4, `The retry policy gave '${textOf(delay)}', which is no number of milliseconds: there is no other attempt.`);
+      delay = null;
+    }
     if (delay !== null && change) {
       this.#stateChanged(change);
     }
-    this.#command(() => this.#native.retryAfter(request, delay ?? undefined));
+    this.#command(() => this.#native.retryAfter(request, (delay as number | null) ?? undefined));
   }
 
   #token(question: number): void {
@@ -429,14 +454,17 @@ export class NodeConnection implements BackendConnection, Recipient {
     };
     void (async () => this.#events.token())().then(
       (token) => {
-        const isToken = typeof token === "string" || token === undefined || token === null;
-        answer(isToken ? (token ?? undefined) : undefined, isToken ? undefined : "The access token is not a string.");
+        if (token === undefined || token === null) {
+          answer(undefined, undefined);
+        } else if (typeof token !== "string") {
+          answer(undefined, "The access token is not a string.");
+        } else if (/[^ -~]/.test(token)) {
+          answer(undefined, "The access token has characters that no header can have.");
+        } else {
+          answer(token, undefined);
+        }
       },
       (error: unknown) => answer(undefined, reasonOf(error)),
     );
   }
 }
-
-/** Numbers that JSON cannot have are written so that the native module names the option in its error. */
-export const finite = (_: string, value: unknown): unknown =>
-  typeof value === "number" && !Number.isFinite(value) ? String(value) : value;

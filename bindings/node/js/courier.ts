@@ -56,17 +56,30 @@ let rest: unknown[] = [];
 let at = 0;
 /** Something was handed out that promises wait for: the rest comes when they had their turn. */
 let isWaiting = false;
+/** Lists that were taken in this turn of the event loop. */
+let taken = 0;
 
 /** Called by the native module when there is something. */
 function wake(): void {
   if (!isWaiting) {
+    taken = 0;
     deliver();
   }
 }
 
+/** How many items each kind of news has, with the number of the connection and the kind. */
+const SIZES = [4, 6, 3, 4, 5, 4, 4, 4, 2];
+/** The kind after which promises are to have their turn. */
+const END_OF_TURN = 8;
+
 function deliver(): void {
-  for (let taken = 0; taken < TURN; taken++) {
+  for (;;) {
     if (at >= rest.length) {
+      if (taken === TURN) {
+        courier!.pause();
+        return;
+      }
+      taken += 1;
       const news = courier!.take();
       if (news === null) {
         rest = [];
@@ -81,7 +94,6 @@ function deliver(): void {
       return;
     }
   }
-  courier!.pause();
 }
 
 /**
@@ -97,59 +109,62 @@ function goOn(): void {
   deliver();
 }
 
-/**
- * Hands out what was taken, up to where promises are to have their turn: true if it got there. Nothing that recipients do throws: what
- * application code throws stays with them.
- */
+/** Hands out what was taken, up to where promises are to have their turn: true if it got there. */
 function handOut(): boolean {
   const news = rest;
   let number = 0;
   let recipient: Recipient | undefined;
   while (at < news.length) {
     const i = at;
+    const kind = news[i + 1] as number;
+    at = i + SIZES[kind]!;
+    if (kind === END_OF_TURN) {
+      return true;
+    }
     if (news[i] !== number) {
       number = news[i] as number;
       recipient = held.get(number) ?? known.get(number)?.deref();
     }
-    switch (news[i + 1]) {
-      case 0:
-        at = i + 4;
-        recipient?.invocation(news[i + 2] as string, news[i + 3], undefined, undefined);
-        break;
-      case 1: {
-        at = i + 6;
-        const [reply, delivery] = [news[i + 4] as number, news[i + 5] as number];
-        recipient?.invocation(news[i + 2] as string, news[i + 3], reply ? reply - 1 : undefined, delivery ? delivery - 1 : undefined);
-        break;
+    if (recipient) {
+      try {
+        tell(recipient, news, i);
+      } catch (error) {
+        // A logger of the application, which must not throw. It is told as any other error in an event, and what comes behind arrives.
+        queueMicrotask(() => {
+          throw error;
+        });
       }
-      case 2:
-        at = i + 3;
-        recipient?.completed(news[i + 2] as number, false, undefined);
-        break;
-      case 3:
-        at = i + 4;
-        recipient?.completed(news[i + 2] as number, true, news[i + 3]);
-        break;
-      case 4:
-        at = i + 5;
-        recipient?.failed(news[i + 2] as number, news[i + 3] as string, news[i + 4] as string);
-        break;
-      case 5:
-        at = i + 4;
-        recipient?.item(news[i + 2] as number, news[i + 3]);
-        break;
-      case 6:
-        at = i + 4;
-        recipient?.plain(news[i + 2] as string, news[i + 3] as number);
-        break;
-      case 7:
-        at = i + 4;
-        recipient?.news(news[i + 2] as string, news[i + 3]);
-        break;
-      default:
-        at = i + 2;
-        return true;
     }
   }
   return false;
+}
+
+function tell(to: Recipient, news: unknown[], i: number): void {
+  switch (news[i + 1]) {
+    case 0:
+      to.invocation(news[i + 2] as string, news[i + 3], undefined, undefined);
+      break;
+    case 1: {
+      const [reply, delivery] = [news[i + 4] as number, news[i + 5] as number];
+      to.invocation(news[i + 2] as string, news[i + 3], reply ? reply - 1 : undefined, delivery ? delivery - 1 : undefined);
+      break;
+    }
+    case 2:
+      to.completed(news[i + 2] as number, false, undefined);
+      break;
+    case 3:
+      to.completed(news[i + 2] as number, true, news[i + 3]);
+      break;
+    case 4:
+      to.failed(news[i + 2] as number, news[i + 3] as string, news[i + 4] as string);
+      break;
+    case 5:
+      to.item(news[i + 2] as number, news[i + 3]);
+      break;
+    case 6:
+      to.plain(news[i + 2] as string, news[i + 3] as number);
+      break;
+    default:
+      to.news(news[i + 2] as string, news[i + 3]);
+  }
 }

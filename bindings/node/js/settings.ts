@@ -2,7 +2,7 @@
 
 import type { BackendConfig } from "../../js/src/backend.js";
 import { HubError } from "../../js/src/errors.js";
-import { finite } from "./connection.js";
+import { isPlain } from "./check.js";
 import type { Network } from "./network.js";
 
 /** What an application may give to browsers, and what the native module does by itself. */
@@ -18,5 +18,5 @@ export function settingsOf({ protocol, http, ...config }: BackendConfig, network
   const { headers, timeout } = http;
   const texts = Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]);
   const settings = { ...config, encoding: protocol.name, http: { headers: Object.fromEntries(texts), timeout }, network };
-  return JSON.stringify(settings, finite);
+  return JSON.stringify(settings, isPlain);
 }

@@ -165,8 +165,21 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, Error> {
         // Where in our own text it is helps nobody.
         let inner = error.into_inner().to_string();
         let reason = inner.split(" at line ").next().unwrap_or_default();
-        misuse(format!("The option '{path}' of {what} is not possible: {reason}"))
+        misuse(format!("The option '{path}' of {what} is not possible: {}", in_plain_words(reason)))
     })
+}
+
+/// Without the names of types, which JavaScript does not have.
+fn in_plain_words(reason: &str) -> String {
+    const TYPES: [(&str, &str); 5] = [
+        ("expected f64", "expected a number"),
+        ("expected usize", "expected a whole number that is not negative"),
+        ("expected u32", "expected a whole number that is not negative"),
+        ("expected struct ", "expected an object: "),
+        ("expected value", "expected a string"),
+    ];
+    let known = TYPES.iter().find(|(of_rust, _)| reason.contains(of_rust));
+    known.map_or_else(|| reason.to_owned(), |(of_rust, words)| reason.replace(of_rust, words))
 }
 
 impl Settings {
@@ -221,7 +234,8 @@ impl Settings {
             }
         }
         if let Some(bytes) = self.stateful_reconnect {
-            builder = builder.stateful_reconnect(bytes);
+            // With no room at all nothing would ever be sent.
+            builder = builder.stateful_reconnect(bytes.max(1));
         }
         let parsed = |text: &String| {
             Position::parse(&text.as_str().into())
@@ -340,4 +354,34 @@ pub(crate) fn call_options(text: &str) -> Result<CallOptions, Error> {
         durable: from.durable,
         queue: from.queue.unwrap_or(true),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Settings::read(text).err().map(|error| error.detail().to_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_in_words_of_javascript() {
+        let with = |option: &str| refused(&format!(r#"{{"url":"http://a","encoding":"json",{option}}}"#));
+        let begin = |option: &str| format!("The option '{option}' of the connection is not possible: ");
+        assert_eq!(
+            with(r#""serverTimeout":true"#),
+            begin("serverTimeout") + "invalid type: boolean `true`, expected a number"
+        );
+        assert_eq!(
+            with(r#""outbox":{"maxItems":-1}"#),
+            begin("outbox.maxItems")
+                + "invalid value: integer `-1`, expected a whole number that is not negative"
+        );
+        assert_eq!(with(r#""delivery":{"acks":5}"#), begin("delivery.acks") + "expected a string");
+        assert_eq!(
+            with(r#""keepAliveInterval":-1"#),
+            begin("keepAliveInterval") + "-1 is no time in milliseconds"
+        );
+        assert_eq!(with(r#""keepAliveInterval":15"#), "");
+    }
 }
