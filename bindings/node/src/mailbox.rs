@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use hubwire::raw::{Listener, Notice};
 use parking_lot::Mutex;
+use tokio::time::{Duration, Instant};
 
 use crate::chunk::Chunk;
 use crate::news;
@@ -14,6 +15,9 @@ use crate::news;
 pub(crate) const LIMIT: usize = 8 << 20;
 /// What JavaScript takes at once: so much is decoded in a moment, and then it is somebody else's turn.
 const CHUNK: usize = 128 << 10;
+
+/// Messages that come within this time of the last ones are told together. The finest that timers have.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Tells JavaScript that there is something to fetch. Called from any thread; false if JavaScript is gone.
 pub(crate) type Wake = Box<dyn Fn() -> bool + Send + Sync>;
@@ -30,6 +34,10 @@ struct State {
     bytes: usize,
     /// JavaScript was told, and has not come yet.
     is_told: bool,
+    /// JavaScript is told when a moment is over.
+    is_timed: bool,
+    /// When JavaScript had taken everything.
+    asleep_since: Option<Instant>,
     is_closed: bool,
     waiting: Vec<Waker>,
 }
@@ -89,6 +97,27 @@ impl Mailbox {
         }
     }
 
+    /// As [`flush`](Self::flush), but not within a moment of the last time: waking JavaScript costs more than many messages.
+    /// Where they come slowly, each is told at once.
+    fn flush_soon(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if state.is_told || state.is_timed {
+            return;
+        }
+        let next = state.asleep_since.map(|asleep_since| asleep_since + MOMENT);
+        let Some(next) = next.filter(|next| *next > Instant::now()) else {
+            drop(state);
+            return self.flush();
+        };
+        state.is_timed = true;
+        let mailbox = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep_until(next).await;
+            mailbox.state.lock().is_timed = false;
+            mailbox.flush();
+        });
+    }
+
     /// JavaScript has other things to do, and is told again.
     pub(crate) fn pause(&self) {
         self.state.lock().is_told = false;
@@ -101,6 +130,7 @@ impl Mailbox {
         let is_binary = state.chunks[0].is_empty();
         let Some(chunk) = state.chunks[usize::from(is_binary)].pop_front() else {
             state.is_told = false;
+            state.asleep_since = Some(Instant::now());
             return None;
         };
         let bytes = chunk.finish();
@@ -151,11 +181,13 @@ pub(crate) struct Letters {
     unsent: Option<Chunk>,
     /// Promises wait for some of it.
     is_awaited: bool,
+    /// There is more in it than messages and items.
+    is_urgent: bool,
 }
 
 impl Letters {
     pub(crate) fn new(mailbox: Arc<Mailbox>, connection: u32, is_binary: bool) -> Self {
-        Self { mailbox, connection, is_binary, unsent: None, is_awaited: false }
+        Self { mailbox, connection, is_binary, unsent: None, is_awaited: false, is_urgent: false }
     }
 }
 
@@ -166,6 +198,7 @@ impl Listener for Letters {
         }
         let unsent = self.unsent.get_or_insert_with(|| Chunk::new(self.is_binary));
         self.is_awaited |= news::is_awaited(&notice);
+        self.is_urgent |= !news::is_one_of_many(&notice);
         news::write(unsent, self.connection, notice);
         None
     }
@@ -185,7 +218,11 @@ impl Listener for Letters {
         if let Some(unsent) = self.unsent.take() {
             self.mailbox.put_list(unsent, self.is_binary);
         }
-        self.mailbox.flush();
+        if std::mem::take(&mut self.is_urgent) {
+            self.mailbox.flush();
+        } else {
+            self.mailbox.flush_soon();
+        }
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {

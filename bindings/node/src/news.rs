@@ -242,6 +242,11 @@ pub(crate) const fn is_awaited(notice: &Notice) -> bool {
     matches!(notice, Notice::Completed(..) | Notice::State(_))
 }
 
+/// Whether it is one of many: a message or an item, for which nobody waits in particular.
+pub(crate) const fn is_one_of_many(notice: &Notice) -> bool {
+    matches!(notice, Notice::Invocation { reply: None, .. } | Notice::Item(..))
+}
+
 /// What was written since the last of these belongs together; code that waits for a promise of it runs before what follows.
 pub(crate) fn end_of_turn(chunk: &mut Chunk) {
     head(chunk, 0, 8);
