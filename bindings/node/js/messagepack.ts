@@ -1,13 +1,13 @@
 /** The hub protocol `messagepack`. */
 
 import { Decoder, Encoder } from "@msgpack/msgpack";
-import type { Codec } from "./codec.js";
+import type { HubProtocol } from "../../js/src/backend.js";
 
 const encoder = new Encoder({ ignoreUndefined: false });
 const decoder = new Decoder();
 
 /** The hub protocol `messagepack`. Dates are timestamps, `Uint8Array`s are binary. */
-export class MessagePackHubProtocol implements Codec {
+export class MessagePackHubProtocol implements HubProtocol {
   readonly name = "messagepack";
   readonly version = 2;
   /** `TransferFormat.Binary` */
@@ -24,5 +24,6 @@ export class MessagePackHubProtocol implements Codec {
   }
 }
 
-/** Reads what the native module has collected: payloads in it are bytes. */
-export const readNews = (bytes: Uint8Array): unknown[] => decoder.decode(bytes) as unknown[];
+/** Reads what the native module has collected: payloads in it are bytes, and binary values in those are as the official package's. */
+export const readNews = ({ buffer, byteOffset, byteLength }: Uint8Array): unknown[] =>
+  decoder.decode(new Uint8Array(buffer, byteOffset, byteLength)) as unknown[];

@@ -355,33 +355,3 @@ pub(crate) fn call_options(text: &str) -> Result<CallOptions, Error> {
         queue: from.queue.unwrap_or(true),
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        Settings::read(text).err().map(|error| error.detail().to_owned()).unwrap_or_default()
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_in_words_of_javascript() {
-        let with = |option: &str| refused(&format!(r#"{{"url":"http://a","encoding":"json",{option}}}"#));
-        let begin = |option: &str| format!("The option '{option}' of the connection is not possible: ");
-        assert_eq!(
-            with(r#""serverTimeout":true"#),
-            begin("serverTimeout") + "invalid type: boolean `true`, expected a number"
-        );
-        assert_eq!(
-            with(r#""outbox":{"maxItems":-1}"#),
-            begin("outbox.maxItems")
-                + "invalid value: integer `-1`, expected a whole number that is not negative"
-        );
-        assert_eq!(with(r#""delivery":{"acks":5}"#), begin("delivery.acks") + "expected a string");
-        assert_eq!(
-            with(r#""keepAliveInterval":-1"#),
-            begin("keepAliveInterval") + "-1 is no time in milliseconds"
-        );
-        assert_eq!(with(r#""keepAliveInterval":15"#), "");
-    }
-}

@@ -210,6 +210,35 @@ describe("a builder", () => {
   }
 });
 
+describe("texts", () => {
+  const TEXTS = {
+    "The option 'serverTimeout' of the connection is not possible: invalid type: boolean `true`, expected a number": (b) => b.withServerTimeout(true),
+    "The option 'outbox.maxItems' of the connection is not possible: invalid value: integer `-1`, expected a whole number that is not negative":
+      (b) => b.withOutbox({ maxItems: -1 }),
+    "The option 'delivery.acks' of the connection is not possible: expected a string": (b) => b.withDelivery({ acks: 5 }),
+    "The option 'keepAliveInterval' of the connection is not possible: -1 is no time in milliseconds": (b) => b.withKeepAliveInterval(-1),
+    "The option 'callTimeout' is not possible: NaN": (b) => b.withCallTimeout(NaN),
+    "The option 'sessionId' is not possible: Symbol(x)": (b) => b.withSession(Symbol("x")),
+  };
+  for (const [text, set] of Object.entries(TEXTS)) {
+    test(text, () => assert.equal(assert.throws(() => set(build()).build(), /./).message, text));
+  }
+
+  test("of calls name what is wrong", async ({ defer }) => {
+    const connection = build().build();
+    defer(() => connection.stop());
+    await connection.start();
+    const text = async (call) => (await assert.rejects(call, /./)).message;
+    assert.equal(await text(connection.invoke(5)), "The name of a method must be a string, and is number.");
+    assert.equal(await text(connection.invoke("")), "The name of a method must not be empty.");
+    assert.equal(await text(connection.call("Echo", [1], { kind: "shout" })), "A call cannot be of the kind 'shout'.");
+    assert.equal(
+      await text(connection.call("Echo", [1], { timeout: "soon" })),
+      "The option 'timeout' of the call is not possible: invalid type: string \"soon\", expected a number",
+    );
+  });
+});
+
 describe("a manager", () => {
   const MANAGER = {
     "its address": (v) => new HubManager(v),
