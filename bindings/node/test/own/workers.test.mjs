@@ -1,4 +1,5 @@
 // Connections in worker threads: each thread has its own, and takes none of the others with it.
+import { createRequire } from "node:module";
 import * as hubwire from "@hubwire/node";
 import { assert, describe, Events, harness, test, within } from "../lib/harness.mjs";
 
@@ -70,15 +71,17 @@ describe("worker threads", () => {
   test("a thread ends by itself when its connections have", async ({ defer }) => {
     const { Worker } = await import("node:worker_threads");
     const source = `
-      const { HubConnectionBuilder } = require("@hubwire/node");
       const { workerData } = require("node:worker_threads");
+      const { HubConnectionBuilder } = require(workerData.module);
       (async () => {
-        const connection = new HubConnectionBuilder().withUrl(workerData).configureLogging("none").build();
+        const connection = new HubConnectionBuilder().withUrl(workerData.url).configureLogging("none").build();
         await connection.start();
         await connection.invoke("Echo", 1);
         await connection.stop();
       })();`;
-    const worker = new Worker(source, { eval: true, workerData: harness.server.url });
+    // Such a thread looks for modules where the process was started.
+    const module = createRequire(import.meta.url).resolve("@hubwire/node");
+    const worker = new Worker(source, { eval: true, workerData: { url: harness.server.url, module } });
     defer(() => worker.terminate());
     const ended = new Promise((resolve, reject) => worker.once("exit", resolve).once("error", reject));
     assert.equal(await within("the end of the thread", ended), 0);
