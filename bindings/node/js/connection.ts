@@ -68,6 +68,8 @@ export class NodeConnection implements BackendConnection, Recipient {
   #stopping: (() => void)[] = [];
   #rooms: (() => void)[] = [];
   #questions = new Map<number, Asker>();
+  /** Calls without a connection of which nothing was heard: they may be refused. */
+  #unheard = new Set<number>();
   #lastQuestion = 0;
   #isDisposed = false;
 
@@ -129,6 +131,10 @@ export class NodeConnection implements BackendConnection, Recipient {
     } catch (thrown) {
       this.#events.completed(call, faultOf(thrown), undefined);
       return;
+    }
+    if (this.#state === "Disconnected") {
+      this.#unheard.add(call);
+      this.#hold();
     }
     // Of durable ones it is told when they are safe.
     if (this.#outbox && this.#state !== "Connected" && options?.queue !== false && options?.durable !== true) {
@@ -257,13 +263,21 @@ export class NodeConnection implements BackendConnection, Recipient {
     });
   }
 
+  #heard(call: number): void {
+    this.#outbox?.heard(call);
+    if (this.#unheard.delete(call)) {
+      this.#letGo();
+    }
+  }
+
   /** Something is under way: neither is the connection collected, nor does the process end. */
   #hold(): void {
     hold(this.#native.number, this);
   }
 
   #letGo(): void {
-    const isBusy = this.#state !== "Disconnected" || this.#starting.length > 0 || this.#stopping.length > 0 || this.#questions.size > 0;
+    const waiting = this.#starting.length + this.#stopping.length + this.#questions.size + this.#unheard.size;
+    const isBusy = this.#state !== "Disconnected" || waiting > 0;
     if (!isBusy || this.#isDisposed) {
       release(this.#native.number);
     }
@@ -310,7 +324,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   completed(call: number, hasValue: boolean, value: unknown): void {
-    this.#outbox?.heard(call);
+    this.#heard(call);
     if (!hasValue) {
       this.#events.completed(call, undefined, undefined);
       return;
@@ -326,7 +340,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   failed(call: number, kind: string, text: string): void {
-    this.#outbox?.heard(call);
+    this.#heard(call);
     if (call >= OVER) {
       this.#events.log(3, `A message that was sent just before the connection was lost came to nothing: ${text}`);
     } else {
@@ -349,7 +363,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   plain(name: string, number: number): void {
     switch (name) {
       case "queued":
-        this.#outbox?.heard(number);
+        this.#heard(number);
         this.#events.queued(number);
         break;
       case "uploadStarted":

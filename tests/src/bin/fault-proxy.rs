@@ -25,11 +25,15 @@ async fn main() -> ExitCode {
         }
     };
     println!("listening on http://{}", proxy.address());
+    let runtime = tokio::runtime::Handle::current();
     // Standard input is read on this thread alone; the proxy runs on the others.
     tokio::task::block_in_place(|| {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             if !line.trim().is_empty() {
-                println!("{}", proxy.command(&line));
+                let answer = proxy.command(&line);
+                // Who has the answer may connect.
+                runtime.block_on(proxy.settled());
+                println!("{answer}");
             }
         }
     });

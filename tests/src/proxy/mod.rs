@@ -28,7 +28,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -53,6 +53,8 @@ struct Shared {
     /// The open connections, oldest first.
     open: Mutex<Vec<Connection>>,
     accepted: AtomicU64,
+    /// Whether there is a listener.
+    listening: AtomicBool,
     /// What connections that are closed by now have forwarded.
     past: Mutex<Traffic>,
     /// Told of everything that a counter shows.
@@ -69,6 +71,7 @@ impl Proxy {
             faults: watch::Sender::new(Faults::default()),
             open: Mutex::default(),
             accepted: AtomicU64::new(0),
+            listening: AtomicBool::new(true),
             past: Mutex::default(),
             progress: watch::Sender::new(()),
         });
@@ -94,6 +97,14 @@ impl Proxy {
             connection.set(&faults);
         }
         self.shared.faults.send_replace(faults);
+    }
+
+    /// Waits until it listens, or does not, as the faults say.
+    pub async fn settled(&self) {
+        let is_settled = |proxy: &Self| {
+            proxy.shared.listening.load(Ordering::Acquire) == (proxy.faults().accept != Accept::Refuse)
+        };
+        self.until(is_settled).await;
     }
 
     /// Closes all open connections towards both sides, and says how many those were.
@@ -160,6 +171,11 @@ impl Shared {
         self.progress.send_replace(());
     }
 
+    fn listens(&self, listens: bool) {
+        self.listening.store(listens, Ordering::Release);
+        self.progress();
+    }
+
     fn open(&self, number: u64) -> Connection {
         let mut open = self.open.lock();
         let connection = Connection::new(number, &self.faults.borrow());
@@ -187,6 +203,7 @@ async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>)
         if accept == Accept::Refuse {
             // Only without a listener does the system answer with RST.
             listener = None;
+            shared.listens(false);
             if faults.changed().await.is_err() {
                 return;
             }
@@ -194,7 +211,10 @@ async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>)
         }
         let Some(listening) = &listener else {
             match TcpListener::bind(address).await {
-                Ok(again) => listener = Some(again),
+                Ok(again) => {
+                    listener = Some(again);
+                    shared.listens(true);
+                }
                 // Somebody's outgoing connection has the port for a moment.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }

@@ -59,6 +59,23 @@ describe("a process ends by itself", () => {
     assertClean(end, ["Server returned an error on close: bye"], end.lines);
   });
 
+  test("when calls without a connection were refused, and not before", async () => {
+    const end = await run(async ({ HubConnectionBuilder, LogLevel }, { url }) => {
+      const build = () => new HubConnectionBuilder().withUrl(url).configureLogging(LogLevel.None);
+      const refused = (connection) => connection.invoke("Echo", 1).catch(({ message }) => console.log(message.slice(0, 16)));
+      const [one, two] = [build().build(), build().withOutbox({}).build()];
+      await refused(one);
+      await one.start();
+      await one.stop();
+      await refused(one);
+      // It waits for a start that does not come, which is no reason to go on.
+      void two.invoke("Echo", 1);
+      await two.call("Echo", [2]).accepted;
+      console.log(two.outbox.depth);
+    }, urls());
+    assertClean(end, ["Cannot send data", "Cannot send data", "2"], end.lines);
+  });
+
   test("when its connections were disposed of, and when nobody waits for the stop", async () => {
     const end = await run(async ({ HubConnectionBuilder, LogLevel }, { url }) => {
       const build = () => new HubConnectionBuilder().withUrl(url).configureLogging(LogLevel.None).build();

@@ -15,6 +15,21 @@ const DIFFERENCES = [
     to: ["onreconnecting error: The server closed the transport. in Reconnecting, id null"],
     why: "There is always a reason.",
   },
+  {
+    scenario: "a stop while a call waits",
+    from: "onclose no error in Disconnected, id null",
+    to: [
+      "call rejected error: Invocation canceled due to the underlying connection being closed.",
+      "onclose no error in Disconnected, id null",
+    ],
+    why: "A call ends when the stop begins, as with the official client in Node, and not when the socket is closed.",
+  },
+  {
+    scenario: "a stop while a call waits",
+    from: "call rejected error: Invocation canceled due to the underlying connection being closed.",
+    to: [],
+    why: "The same.",
+  },
 ];
 
 export const differences = (scenario, transport, protocol) =>
