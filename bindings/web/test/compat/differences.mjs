@@ -1,5 +1,9 @@
 // What @hubwire/web does otherwise on purpose: a line of the official client, the lines that come instead of it, and why.
 
+const CANCELLED = "call rejected error: Invocation canceled due to the underlying connection being closed.";
+const CLOSED = "onclose no error in Disconnected, id null";
+const ORDER = "A call ends when the stop begins, and not when the socket is closed.";
+
 /** @type {{scenario: string, from: string, to: string[], why: string, ways?: string[]}[]} */
 const DIFFERENCES = [
   {
@@ -15,21 +19,8 @@ const DIFFERENCES = [
     to: ["onreconnecting error: The server closed the transport. in Reconnecting, id null"],
     why: "There is always a reason.",
   },
-  {
-    scenario: "a stop while a call waits",
-    from: "onclose no error in Disconnected, id null",
-    to: [
-      "call rejected error: Invocation canceled due to the underlying connection being closed.",
-      "onclose no error in Disconnected, id null",
-    ],
-    why: "A call ends when the stop begins, as with the official client in Node, and not when the socket is closed.",
-  },
-  {
-    scenario: "a stop while a call waits",
-    from: "call rejected error: Invocation canceled due to the underlying connection being closed.",
-    to: [],
-    why: "The same.",
-  },
+  { scenario: "a stop while a call waits", from: CANCELLED, to: [], why: ORDER },
+  { scenario: "a stop while a call waits", from: CLOSED, to: [CANCELLED, CLOSED], why: ORDER },
 ];
 
 export const differences = (scenario, transport, protocol) =>
