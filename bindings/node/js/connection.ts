@@ -64,6 +64,8 @@ export class NodeConnection implements BackendConnection, Recipient {
   #questions = new Map<number, Asker>();
   #lastQuestion = 0;
   #isDisposed = false;
+  /** The store is being read. */
+  #isRestoring: boolean;
 
   constructor(config: BackendConfig, events: BackendEvents, network: Network) {
     const { protocol } = config;
@@ -76,6 +78,11 @@ export class NodeConnection implements BackendConnection, Recipient {
       this.#native = connect(settingsOf(config, network), this);
     } catch (thrown) {
       throw thrown instanceof HubError ? thrown : toError(faultOf(thrown));
+    }
+    this.#isRestoring = config.store !== undefined;
+    if (this.#isRestoring) {
+      // Somebody may wait for what is in it, before there is anything else to keep the process alive.
+      this.#hold();
     }
   }
 
@@ -233,7 +240,7 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   #letGo(): void {
-    const isBusy = this.#state !== "Disconnected" || this.#starting.length > 0 || this.#stopping.length > 0 || this.#questions.size > 0;
+    const isBusy = this.#isRestoring || this.#state !== "Disconnected" || this.#starting.length > 0 || this.#stopping.length > 0 || this.#questions.size > 0;
     if (!isBusy || this.#isDisposed) {
       release(this.#native.number);
     }
@@ -345,7 +352,9 @@ export class NodeConnection implements BackendConnection, Recipient {
         this.#retry(value as Question);
         break;
       case "restored":
+        this.#isRestoring = false;
         this.#events.restored(value as RestoredCall[]);
+        this.#letGo();
         break;
       case "answer": {
         const { question, value: answer } = value as { question: number; value: never };

@@ -1,13 +1,13 @@
 /** The hub protocol `messagepack`. */
 
 import { Decoder, Encoder } from "@msgpack/msgpack";
-import type { Codec } from "./codec.js";
+import type { HubProtocol } from "../../js/src/backend.js";
 
 const encoder = new Encoder({ ignoreUndefined: false });
 const decoder = new Decoder();
 
 /** The hub protocol `messagepack`. Dates are timestamps, `Uint8Array`s are binary. */
-export class MessagePackHubProtocol implements Codec {
+export class MessagePackHubProtocol implements HubProtocol {
   readonly name = "messagepack";
   readonly version = 2;
   /** `TransferFormat.Binary` */
