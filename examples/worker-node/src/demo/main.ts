@@ -1,5 +1,5 @@
 /**
- * All of it in half a minute: a worker and the server are killed in the middle of a task, and nothing is lost.
+ * All of it in some seconds: a worker and the server are killed in the middle of a task, and nothing is lost.
  * `node demo/main.js [--server PROGRAM]`; it ends by itself, and says `demo: ok`.
  */
 import { parseArgs } from "node:util";
