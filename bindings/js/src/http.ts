@@ -9,7 +9,7 @@ export interface HttpRequest {
   content?: string | ArrayBuffer;
   headers?: MessageHeaders;
   /** `"arraybuffer"` for bytes; text otherwise. */
-  responseType?: XMLHttpRequestResponseType;
+  responseType?: "" | "arraybuffer" | "blob" | "document" | "json" | "text";
   abortSignal?: AbortSignal;
   /** Milliseconds; no limit if absent or 0. */
   timeout?: number;

@@ -19,6 +19,7 @@ export const isCodec = (protocol: HubProtocol): protocol is Codec =>
   typeof (protocol as Partial<Codec>).write === "function" && typeof (protocol as Partial<Codec>).read === "function";
 
 /** The hub protocol `json`. */
+// Not `implements Codec`: in the types that are shipped the methods are not there.
 export class JsonHubProtocol implements HubProtocol {
   readonly name = "json";
   readonly version = 2;

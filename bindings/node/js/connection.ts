@@ -72,6 +72,8 @@ export class NodeConnection implements BackendConnection, Recipient {
   #unheard = new Set<number>();
   #lastQuestion = 0;
   #isDisposed = false;
+  /** The store is being read. */
+  #isRestoring: boolean;
 
   constructor(config: BackendConfig, events: BackendEvents, network: Network) {
     const { protocol } = config;
@@ -85,6 +87,11 @@ export class NodeConnection implements BackendConnection, Recipient {
       this.#native = connect(settingsOf(config, network), this);
     } catch (thrown) {
       throw thrown instanceof HubError ? thrown : toError(faultOf(thrown));
+    }
+    this.#isRestoring = config.store !== undefined;
+    if (this.#isRestoring) {
+      // Somebody may wait for what is in it, before there is anything else to keep the process alive.
+      this.#hold();
     }
   }
 
@@ -277,7 +284,7 @@ export class NodeConnection implements BackendConnection, Recipient {
 
   #letGo(): void {
     const waiting = this.#starting.length + this.#stopping.length + this.#questions.size + this.#unheard.size;
-    const isBusy = this.#state !== "Disconnected" || waiting > 0;
+    const isBusy = this.#isRestoring || this.#state !== "Disconnected" || waiting > 0;
     if (!isBusy || this.#isDisposed) {
       release(this.#native.number);
     }
@@ -398,7 +405,9 @@ export class NodeConnection implements BackendConnection, Recipient {
         this.#retry(value as Question);
         break;
       case "restored":
+        this.#isRestoring = false;
         this.#events.restored(value as RestoredCall[]);
+        this.#letGo();
         break;
       case "answer": {
         const { question, value: answer } = value as { question: number; value: never };

@@ -1,5 +1,5 @@
-// dist/ out of js/: one CommonJS module with everything, and an entry each for `require` and for `import` that has a part of it.
-// `cargo xtask node` runs it after tsc.
+// dist/ out of js/: one CommonJS module with everything, and an entry each for `require` and for `import` that has a
+// part of it, and the types of the latter. `cargo xtask node` runs it after tsc.
 import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -10,7 +10,7 @@ const folder = join(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(folder, "dist");
 const entries = ["index", "msgpack", "hubs"];
 
-if (existsSync(dist)) for (const name of readdirSync(dist)) if (/\.[cm]js$/.test(name)) rmSync(join(dist, name));
+if (existsSync(dist)) for (const name of readdirSync(dist)) if (/\.(d\.mts|[cm]js)$/.test(name)) rmSync(join(dist, name));
 
 const bundle = (name, file) =>
   build({
@@ -40,6 +40,8 @@ for (const name of entries) {
   writeFileSync(join(dist, `${name}.cjs`), `"use strict";\nconst { ${list} } = require("./all.cjs");\nmodule.exports = { ${list} };\n`);
   const exports = names.map((name) => `export const ${name} = all.${name};\n`).join("");
   writeFileSync(join(dist, `${name}.mjs`), `import all from "./all.cjs";\n${exports}`);
+  // The types that tsc wrote are those of CommonJS; the same types for ESM, so that a class is one class in both.
+  writeFileSync(join(dist, `${name}.d.mts`), `export * from "./types/node/js/${name}.js";\n`);
 }
 for (const name of ["LICENSE-APACHE", "LICENSE-MIT"]) copyFileSync(join(folder, "../..", name), join(dist, name));
 

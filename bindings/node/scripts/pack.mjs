@@ -38,7 +38,8 @@ for (const file of modules) {
     cpu: [platform.cpu],
     ...(platform.libc && { libc: [platform.libc] }),
     main: file,
-    files: [file],
+    // Of these npm adds none by itself: their names are not LICENSE.
+    files: [file, "LICENSE-*"],
   });
 }
 if (modules.length === 0 || !existsSync(join(npm, "node/dist/all.cjs"))) throw new Error("dist is not built: cargo xtask node");

@@ -32,7 +32,8 @@ server.on("connection", (socket, request) => {
         push(socket, name);
         expected = -1;
       } else if (wants?.[1] === "Sink") {
-        [received, expected] = [0, Number(wants[2])];
+        // Others may be in the same frame, behind it.
+        [received, expected] = [text.slice(wants.index).split("\x1e").length - 2, Number(wants[2])];
       } else if (expected > 0) {
         received += text.split("\x1e").length - 1;
         if (received >= expected) socket.send('{"type":1,"target":"Measured","arguments":["done"]}\x1e');

@@ -1,7 +1,9 @@
 //! `cargo xtask node`: the npm package `@hubwire/node`, from the crate to what is published. Also its tests and its
 //! measurements.
 
+mod packaging;
 mod suite;
+mod worker;
 
 use std::fs;
 use std::path::PathBuf;

@@ -119,9 +119,12 @@ fn key(ctx: &Context) -> Result<u64, HubError> {
 }
 
 fn task_id(id: &Value) -> Result<&str, HubError> {
-    let possible =
-        |id: &&str| !id.trim().is_empty() && id.len() <= ID_BYTES && !id.chars().any(char::is_control);
-    id.as_str().filter(possible).ok_or_else(|| HubError::new("Invalid task ID"))
+    id.as_str().filter(|id| is_task_id(id)).ok_or_else(|| HubError::new("Invalid task ID"))
+}
+
+/// What can be the id of a task.
+pub(super) fn is_task_id(id: &str) -> bool {
+    !id.trim().is_empty() && id.len() <= ID_BYTES && !id.chars().any(char::is_control)
 }
 
 fn task_type(kind: &Value) -> Result<&str, HubError> {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::events::{self, Kind};
-use super::methods::is_task_type;
+use super::methods::{is_task_id, is_task_type};
 use super::table::{End, Object, Progress, State, Task, TaskError};
 use super::{IMAGE, TASKS, Tasks, VIDEO, task_group, type_group};
 use crate::ServerHandle;
@@ -35,15 +35,27 @@ impl TaskService {
     /// # Errors
     /// When the type or the size of the metadata is not possible, or there are too many tasks.
     pub fn create(&self, owner: u64, task_type: &str, metadata: Object) -> Result<String, TaskError> {
+        let id = random_id().map_err(|_| TaskError::Invalid("an id"))?;
+        self.restore(&id, owner, task_type, metadata)?;
+        Ok(id)
+    }
+
+    /// As [`create`](Self::create), for a task that has an id: tasks are forgotten when the server ends, so an application
+    /// that keeps them makes them known again, and says how far they are, before it serves.
+    ///
+    /// # Errors
+    /// When the id is known or not possible (blank, with control characters, above 128 bytes); and as `create`.
+    pub fn restore(&self, id: &str, owner: u64, task_type: &str, metadata: Object) -> Result<(), TaskError> {
+        if !is_task_id(id) {
+            return Err(TaskError::Invalid("the id of the task"));
+        }
         if !is_task_type(task_type) {
             return Err(TaskError::Invalid("the type of the task"));
         }
         self.check("the metadata", &metadata)?;
-        let id = random_id().map_err(|_| TaskError::Invalid("an id"))?;
         self.purge();
         let now = self.tasks.now();
-        self.tasks.table().create(now, id.clone(), owner, task_type.into(), metadata)?;
-        Ok(id)
+        self.tasks.table().create(now, id.into(), owner, task_type.into(), metadata)
     }
 
     /// The task has begun. `details` are for the hubs of its kind, such as `provider` and `estimatedSeconds`.

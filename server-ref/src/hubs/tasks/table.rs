@@ -17,6 +17,8 @@ pub(super) type Object = Map<String, Value>;
 pub enum TaskError {
     /// There is no such task, or it is forgotten.
     Unknown,
+    /// There is a task with that id.
+    Known,
     /// It was started before.
     AlreadyStarted,
     /// It is over; nothing happens to it any more.
@@ -31,6 +33,7 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("there is no such task"),
+            Self::Known => f.write_str("there is a task with that id"),
             Self::AlreadyStarted => f.write_str("the task was started before"),
             Self::Ended => f.write_str("the task is over"),
             Self::Full => f.write_str("there are too many tasks"),
@@ -120,6 +123,9 @@ impl Table {
         kind: String,
         metadata: Object,
     ) -> Result<(), TaskError> {
+        if self.tasks.contains_key(&id) {
+            return Err(TaskError::Known);
+        }
         if self.tasks.len() >= self.config.tasks {
             // What is over was told to everybody who wanted to know.
             let Some((_, oldest)) = self.ended.pop_first() else { return Err(TaskError::Full) };

@@ -279,6 +279,24 @@ async fn only_the_owner_and_admins_follow_a_task() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_task_of_an_earlier_server_goes_on_where_it_was() {
+    let fixture = fixture();
+    fixture.service.restore("before", 7, "research", Map::new()).unwrap();
+    fixture.service.started("before", Map::new()).unwrap();
+    fixture.advance("before", 60);
+    let mut caller = fixture.connect(TASKS, 7).await;
+    assert_eq!(caller.subscribe("before").await, [named("TaskProgress", json!(["before", 60, null]))]);
+    fixture.advance("before", 70);
+    assert_eq!(caller.settle().await, [named("TaskProgress", json!(["before", 70, null]))]);
+    let again = fixture.service.restore("before", 8, "research", Map::new());
+    assert_eq!(again, Err(TaskError::Known), "it stays whose it is");
+    for bad in ["", " ", "a\nb", &"x".repeat(129)] {
+        let refused = fixture.service.restore(bad, 7, "research", Map::new());
+        assert_eq!(refused, Err(TaskError::Invalid("the id of the task")), "{bad:?}");
+    }
+}
+
 #[test]
 fn a_key_is_a_number() {
     let key = |claim: Value| key_id(&Principal::from_claims(object(json!({"VirtualKeyId": claim}))));
