@@ -165,10 +165,10 @@ test("a program that lacks what it needs says so, and ends with 64", async ({ wo
   const watcher = started(world.watcher());
   assert.equal(await watcher.end(), 64);
   assert.match(String(watcher.entries[0].error), /ids/);
-  const settings = { ...process.env, HUBWIRE_URL: "nowhere" };
+  const settings = { ...process.env, TASKS_URL: "nowhere" };
   const worker = started(Program.start("the worker", process.execPath, [fileURLToPath(WORKER)], settings));
   assert.equal(await worker.end(), 64);
-  assert.match(String(worker.entries[0].error), /HUBWIRE_URL is no address: nowhere/);
+  assert.match(String(worker.entries[0].error), /TASKS_URL is no address: nowhere/);
 });
 
 test("roles say who may do what, and steps that are missing are refused", async ({ world }) => {
