@@ -13,19 +13,19 @@ function variable(name: string): string {
 
 /** The address of the server, without a hub. */
 export function serverUrl(): string {
-  const url = variable("HUBWIRE_URL");
-  if (!URL.canParse(url)) throw new SettingsError(`HUBWIRE_URL is no address: ${url}`);
+  const url = variable("TASKS_URL");
+  if (!URL.canParse(url)) throw new SettingsError(`TASKS_URL is no address: ${url}`);
   return url.replace(/\/+$/, "");
 }
 
 /** Asked for each connection, so that a token in a file can be replaced while the program runs. */
 export function accessToken(): string {
-  const file = process.env["HUBWIRE_TOKEN_FILE"];
-  return file ? readFileSync(file, "utf8").trim() : variable("HUBWIRE_TOKEN");
+  const file = process.env["TASKS_TOKEN_FILE"];
+  return file ? readFileSync(file, "utf8").trim() : variable("TASKS_TOKEN");
 }
 
 /** The file for what has not reached the server. One process at a time can have it. */
-export const outboxFile = (): string => process.env["HUBWIRE_OUTBOX"] ?? "worker-outbox.redb";
+export const outboxFile = (): string => process.env["TASKS_OUTBOX"] ?? "worker-outbox.redb";
 
 /** What the programs return to who started them. */
 export const EXIT = {

@@ -19,6 +19,9 @@ pub(crate) use self::suite::{NEEDS, suite};
 
 pub(crate) const PACKAGE: &str = "bindings/node";
 
+/// How the native module is compiled.
+const PROFILE: &str = "node";
+
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Each needs what those before have made.
@@ -65,19 +68,9 @@ fn build() -> Vec<Row> {
     rows
 }
 
-/// Without names of functions, which are most of its size. Only here: the other programs keep theirs.
 fn compile() -> Result<()> {
     let mut build = cargo();
-    run(build.args([
-        "rustc",
-        "--package",
-        "hubwire-node",
-        "--lib",
-        "--release",
-        JOBS,
-        "--",
-        "-Cstrip=symbols",
-    ]))
+    run(build.args(["build", "--package", "hubwire-node", "--lib", "--profile", PROFILE, JOBS]))
 }
 
 fn types() -> Result<()> {
@@ -98,7 +91,7 @@ fn native_module() -> Result<()> {
         return Err(format!("this platform has no name: {}", platform.stderr));
     }
     let library = format!("{}hubwire_node{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let library = target_folder().join("release").join(library);
+    let library = target_folder().join(PROFILE).join(library);
     let module = folder().join(format!("dist/hubwire.{}.node", platform.stdout.trim()));
     let bytes = fs::copy(&library, &module).map_err(|error| format!("{}: {error}", library.display()))?;
     println!("  {}: {} kB", module.display(), bytes / 1_000);

@@ -59,7 +59,7 @@ export class World {
 
   /** A worker of that name, which has its outbox from life to life. */
   worker(name: string): Program {
-    return this.#node("worker", [], name, "worker", { HUBWIRE_OUTBOX: join(this.folder, `${name}.redb`) });
+    return this.#node("worker", [], name, "worker", { TASKS_OUTBOX: join(this.folder, `${name}.redb`) });
   }
 
   publisher(...args: string[]): Program {
@@ -72,7 +72,7 @@ export class World {
 
   #node(program: string, args: readonly string[], user: string, role: string, env: NodeJS.ProcessEnv = {}): Program {
     const file = fileURLToPath(new URL(`../${program}.js`, import.meta.url));
-    const own = { HUBWIRE_URL: this.url, HUBWIRE_TOKEN: this.token(user, role), HUBWIRE_TOKEN_FILE: undefined, ...env };
+    const own = { TASKS_URL: this.url, TASKS_TOKEN: this.token(user, role), TASKS_TOKEN_FILE: undefined, ...env };
     return Program.start(program, process.execPath, [file, ...args], own);
   }
 }
