@@ -31,6 +31,7 @@ pub(crate) struct Mailbox {
 struct State {
     /// JSON text and MessagePack; each in its order, and a connection has one of them.
     chunks: [VecDeque<Chunk>; 2],
+    is_turn_of_binary: bool,
     bytes: usize,
     /// JavaScript was told, and has not come yet.
     is_told: bool,
@@ -127,7 +128,10 @@ impl Mailbox {
     /// The next list for JavaScript, which comes back until there is none, or [pauses](Self::pause).
     pub(crate) fn take(&self) -> Option<Taken> {
         let mut state = self.state.lock();
-        let is_binary = state.chunks[0].is_empty();
+        // In turn, so that much of one encoding does not keep the other waiting.
+        let turn = state.is_turn_of_binary;
+        state.is_turn_of_binary = !turn;
+        let is_binary = if state.chunks[usize::from(turn)].is_empty() { !turn } else { turn };
         let Some(chunk) = state.chunks[usize::from(is_binary)].pop_front() else {
             state.is_told = false;
             state.asleep_since = Some(Instant::now());

@@ -49,6 +49,8 @@ async function endless({ HubConnectionBuilder, HttpTransportType, LogLevel, Mess
 async function connect(defer) {
   const connection = new hubwire.HubConnectionBuilder()
     .withUrl(harness.server.url)
+    // The server takes a client that says nothing for 5 s for gone.
+    .withKeepAliveInterval(1_000)
     .configureLogging(hubwire.LogLevel.None)
     .build();
   defer(() => connection.stop());
@@ -105,6 +107,8 @@ describe("worker threads", () => {
 
   test("can be terminated while they start and stop connections", async ({ defer }) => {
     const connection = await connect(defer);
+    const lost = [];
+    connection.onclose((error) => lost.push(String(error)));
     for (let i = 0; i < 10; i++) {
       const { run, close } = harness.worker();
       const restless = async ({ HubConnectionBuilder, LogLevel }, url) => {
@@ -121,6 +125,7 @@ describe("worker threads", () => {
       await run(restless, harness.server.url);
       await close();
     }
+    assert.deepEqual(lost, []);
     assert.equal(await connection.invoke("Echo", "still here"), "still here");
   });
 
