@@ -68,6 +68,8 @@ export class NodeConnection implements BackendConnection, Recipient {
   /** Calls without a connection of which nothing was heard: they may be refused. */
   #unheard = new Set<number>();
   #lastQuestion = 0;
+  /** Calls that a stop has ended: told with the end of the connection, as the official client does. */
+  #cancelled: { call: number; fault: Fault }[] = [];
   #isDisposed = false;
 
   constructor(config: BackendConfig, events: BackendEvents) {
@@ -287,7 +289,14 @@ export class NodeConnection implements BackendConnection, Recipient {
     }
   }
 
+  #tellCancelled(): void {
+    for (const { call, fault } of this.#cancelled.splice(0)) {
+      this.#events.completed(call, fault, undefined);
+    }
+  }
+
   #stopped(): void {
+    this.#tellCancelled();
     for (const resolve of [...this.#stopping.splice(0), ...this.#rooms.splice(0)]) {
       resolve();
     }
@@ -335,7 +344,12 @@ export class NodeConnection implements BackendConnection, Recipient {
 
   failed(call: number, kind: string, text: string): void {
     this.#heard(call);
-    this.#events.completed(call, { kind: kind as ErrorKind, text }, undefined);
+    const fault: Fault = { kind: kind as ErrorKind, text };
+    if (this.#stopping.length > 0 && (kind === "Cancelled" || kind === "OutcomeUnknown")) {
+      this.#cancelled.push({ call, fault });
+    } else {
+      this.#events.completed(call, fault, undefined);
+    }
   }
 
   item(call: number, item: unknown): void {
@@ -370,6 +384,7 @@ export class NodeConnection implements BackendConnection, Recipient {
         }
         break;
       case "stopped":
+        this.#tellCancelled();
         this.#stopping.shift()?.();
         this.#letGo();
         break;
@@ -425,6 +440,7 @@ export class NodeConnection implements BackendConnection, Recipient {
       this.#outbox?.connected();
       this.#settle(undefined);
     } else if (state === "Disconnected") {
+      this.#tellCancelled();
       const isServer = cause.type === "serverClosed";
       const text = isServer ? "The server closed the connection." : "The connection was stopped before it could be started.";
       this.#settle(cause.type === "failed" ? cause.error : { kind: isServer ? "Refused" : "Cancelled", text });

@@ -48,6 +48,8 @@ async function endless({ HubConnectionBuilder, HttpTransportType, LogLevel, Mess
 async function connect(defer) {
   const connection = new hubwire.HubConnectionBuilder()
     .withUrl(harness.server.url)
+    // The server waits for 5 s, and threads may take longer to start.
+    .withKeepAliveInterval(1_000)
     .configureLogging(hubwire.LogLevel.None)
     .build();
   defer(() => connection.stop());
