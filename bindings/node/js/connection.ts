@@ -71,6 +71,8 @@ export class NodeConnection implements BackendConnection, Recipient {
   /** Calls without a connection of which nothing was heard: they may be refused. */
   #unheard = new Set<number>();
   #lastQuestion = 0;
+  /** Calls that a stop has ended: told with the end of the connection, as the official client does. */
+  #cancelled: { call: number; fault: Fault }[] = [];
   #isDisposed = false;
   /** The store is being read. */
   #isRestoring: boolean;
@@ -300,7 +302,14 @@ export class NodeConnection implements BackendConnection, Recipient {
     }
   }
 
+  #tellCancelled(): void {
+    for (const { call, fault } of this.#cancelled.splice(0)) {
+      this.#events.completed(call, fault, undefined);
+    }
+  }
+
   #stopped(): void {
+    this.#tellCancelled();
     for (const resolve of [...this.#stopping.splice(0), ...this.#rooms.splice(0)]) {
       resolve();
     }
@@ -348,10 +357,13 @@ export class NodeConnection implements BackendConnection, Recipient {
 
   failed(call: number, kind: string, text: string): void {
     this.#heard(call);
+    const fault: Fault = { kind: kind as ErrorKind, text };
     if (call >= OVER) {
       this.#events.log(3, `A message that was sent just before the connection was lost came to nothing: ${text}`);
+    } else if (this.#stopping.length > 0 && (kind === "Cancelled" || kind === "OutcomeUnknown")) {
+      this.#cancelled.push({ call, fault });
     } else {
-      this.#events.completed(call, { kind: kind as ErrorKind, text }, undefined);
+      this.#events.completed(call, fault, undefined);
     }
   }
 
@@ -387,6 +399,7 @@ export class NodeConnection implements BackendConnection, Recipient {
         }
         break;
       case "stopped":
+        this.#tellCancelled();
         this.#stopping.shift()?.();
         this.#letGo();
         break;
@@ -448,6 +461,7 @@ export class NodeConnection implements BackendConnection, Recipient {
       this.#outbox?.connected();
       this.#settle(undefined);
     } else if (state === "Disconnected") {
+      this.#tellCancelled();
       const isServer = cause.type === "serverClosed";
       const text = isServer ? "The server closed the connection." : "The connection was stopped before it could be started.";
       this.#settle(cause.type === "failed" ? cause.error : { kind: isServer ? "Refused" : "Cancelled", text });

@@ -14,12 +14,12 @@ const EVERYWHERE = [
     to: ["rejected error: The access token factory failed: no token to be had"],
     why: "The server was not asked: the text says who failed.",
   },
-  { scenario: "a stop while a call waits", from: CANCELLED, to: [], why: ORDER },
-  { scenario: "a stop while a call waits", from: CLOSED, to: [CANCELLED, CLOSED], why: ORDER },
 ];
 
 /** In browsers. */
 export const differences = withEverywhere([
+  { scenario: "a stop while a call waits", from: CANCELLED, to: [], why: ORDER },
+  { scenario: "a stop while a call waits", from: CLOSED, to: [CANCELLED, CLOSED], why: ORDER },
   {
     scenario: "a server that stays away",
     ways: ["ServerSentEvents"],
