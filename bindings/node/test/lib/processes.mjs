@@ -12,13 +12,17 @@ const folder = fileURLToPath(new URL("../..", import.meta.url));
  * Starts a process that runs `action(package, argument)`, a function that refers to nothing around it. What it writes with
  * `console.log` are `lines`; `end()` waits for its end and gives `{ code, signal, lines, errors }`.
  */
-export function start(action, argument, ...flags) {
+export const start = (action, argument, ...flags) => startWith({}, action, argument, ...flags);
+
+/** The same with more in its environment. */
+export function startWith(environment, action, argument, ...flags) {
   const source = `
     import * as hubwire from "@hubwire/node";
     import { MessagePackHubProtocol } from "@hubwire/node/msgpack";
     (${action})({ ...hubwire, MessagePackHubProtocol }, ${JSON.stringify(argument)});`;
   const child = spawn(process.execPath, [...flags, "--input-type=module", "--eval", source], {
     cwd: folder,
+    env: { ...process.env, ...environment },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const abandon = () => child.kill("SIGKILL");
@@ -65,8 +69,11 @@ export function start(action, argument, ...flags) {
 }
 
 /** Runs it to its end, with nothing to read. */
-export function run(action, argument, ...flags) {
-  const process = start(action, argument, ...flags);
+export const run = (action, argument, ...flags) => runWith({}, action, argument, ...flags);
+
+/** The same with more in its environment. */
+export function runWith(environment, action, argument, ...flags) {
+  const process = startWith(environment, action, argument, ...flags);
   process.child.stdin.end();
   return process.end();
 }
