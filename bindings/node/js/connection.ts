@@ -8,9 +8,11 @@ import { HubError, reasonOf, textOf, toError } from "../../js/src/errors.js";
 import { checkMethod, checkText, checkTime, isPlain } from "./check.js";
 import { isCodec, send, type Codec } from "./codec.js";
 import { connect, hold, release, type Recipient } from "./courier.js";
+import { faultOf } from "./faults.js";
 import type { NativeConnection } from "./native.js";
 import type { Network } from "./network.js";
 import { Outbox } from "./outbox.js";
+import { delayOf, tokenOf } from "./questions.js";
 import { settingsOf } from "./settings.js";
 
 const KINDS: Record<CallKind, number> = { send: 0, invoke: 1, stream: 2 };
@@ -18,20 +20,6 @@ const HINTS: readonly Hint[] = ["online", "offline", "resumed", "foreground", "b
 /** In ids of sends that were over when they were made. */
 const OVER = 2 ** 51;
 const REPLIES: readonly Reply["type"][] = ["void", "error", "noHandler", "manyHandlers"];
-const ERROR_KINDS: ReadonlySet<unknown> = new Set<ErrorKind>([
-  "Misuse", "Protocol", "Refused", "Network", "Timeout", "Cancelled", "Overflow", "Gap", "OutcomeUnknown",
-]);
-
-/** What the native module has thrown. */
-function faultOf(thrown: unknown): Fault {
-  if (thrown instanceof HubError) {
-    return { kind: thrown.kind, text: thrown.message };
-  }
-  const { code, message } = (thrown ?? {}) as { code?: unknown; message?: string };
-  // Others are of arguments that are of another type than the TypeScript says.
-  const kind = ERROR_KINDS.has(code) ? (code as ErrorKind) : "Misuse";
-  return { kind, text: message ?? String(thrown) };
-}
 
 interface Waiter {
   readonly ticket: number;
@@ -474,34 +462,14 @@ export class NodeConnection implements BackendConnection, Recipient {
   }
 
   #retry({ request, previousRetryCount, elapsed, reason, change }: Question): void {
-    let delay: unknown = this.#events.retryDelay({ previousRetryCount, elapsed, reason });
-    if (delay !== null && !(typeof delay === "number" && Number.isFinite(delay))) {
-      this.#events.log(4, `The retry policy gave '${textOf(delay)}', which is no number of milliseconds: there is no other attempt.`);
-      delay = null;
-    }
+    const delay = delayOf(this.#events, { previousRetryCount, elapsed, reason });
     if (delay !== null && change) {
       this.#stateChanged(change);
     }
-    this.#command(() => this.#native.retryAfter(request, (delay as number | null) ?? undefined));
+    this.#command(() => this.#native.retryAfter(request, delay ?? undefined));
   }
 
   #token(question: number): void {
-    const answer = (token: string | undefined, error: string | undefined): void => {
-      this.#command(() => this.#native.token(question, token, error));
-    };
-    void (async () => this.#events.token())().then(
-      (token) => {
-        if (token === undefined || token === null) {
-          answer(undefined, undefined);
-        } else if (typeof token !== "string") {
-          answer(undefined, "The access token is not a string.");
-        } else if (/[^ -~]/.test(token)) {
-          answer(undefined, "The access token has characters that no header can have.");
-        } else {
-          answer(token, undefined);
-        }
-      },
-      (error: unknown) => answer(undefined, reasonOf(error)),
-    );
+    void tokenOf(this.#events).then(({ token, error }) => this.#command(() => this.#native.token(question, token, error)));
   }
 }
