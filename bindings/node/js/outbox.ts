@@ -7,6 +7,7 @@ export class Outbox {
   readonly #tell: (outbox: OutboxProgress) => void;
   /** Calls that will wait, with their bytes, until it is known what became of them. */
   readonly #unheard = new Map<number, number>();
+  #unheardBytes = 0;
   #known: OutboxProgress = { depth: 0, bytes: 0, oldestAge: null };
   #told: OutboxProgress = this.#known;
 
@@ -17,12 +18,16 @@ export class Outbox {
   /** A call was made that has nowhere to go. */
   add(call: number, bytes: number): void {
     this.#unheard.set(call, bytes);
+    this.#unheardBytes += bytes;
     this.#update();
   }
 
   /** The native module has it, or it has ended. What that changes may come next. */
   heard(call: number): void {
-    if (this.#unheard.delete(call)) {
+    const bytes = this.#unheard.get(call);
+    if (bytes !== undefined) {
+      this.#unheard.delete(call);
+      this.#unheardBytes -= bytes;
       queueMicrotask(() => this.#update());
     }
   }
@@ -30,6 +35,7 @@ export class Outbox {
   /** There is a connection: what waits is on its way. */
   connected(): void {
     this.#unheard.clear();
+    this.#unheardBytes = 0;
     this.#update();
   }
 
@@ -40,12 +46,9 @@ export class Outbox {
   }
 
   #update(): void {
-    let { depth, bytes, oldestAge } = this.#known;
-    for (const more of this.#unheard.values()) {
-      depth += 1;
-      bytes += more;
-      oldestAge ??= 0;
-    }
+    const known = this.#known;
+    const [depth, bytes] = [known.depth + this.#unheard.size, known.bytes + this.#unheardBytes];
+    const oldestAge = this.#unheard.size > 0 ? (known.oldestAge ?? 0) : known.oldestAge;
     const { depth: before, bytes: bytesBefore } = this.#told;
     if (depth !== before || bytes !== bytesBefore) {
       this.#told = { depth, bytes, oldestAge };
