@@ -24,6 +24,8 @@ const USER: &str = "alice";
 /// The client's name, in every process of it.
 const SESSION: &str = "device-of-alice-7kQ2mX9bTfWc4uYhR1sN";
 const KEY: &str = "a key for tests that is long enough to be one";
+/// How many numbers of the stream are for one process.
+const NUMBERS: u64 = 1_000_000;
 /// How often the server looks at what it has to send.
 const PERIOD: Duration = Duration::from_millis(10);
 /// The client makes a call so long after the one before.
@@ -85,8 +87,8 @@ pub struct Pace {
 /// Sends numbered messages until it is enough, each number once, also over the end of this process.
 pub async fn speak(clients: HubClients, note: Note, pace: Pace) {
     let mut message = note.highest(Kind::Attempted);
-    // The process before may have published some without having come to writing that down.
-    let mut tick = note.highest(Kind::Published) + 1_000;
+    // Each process has numbers of its own: the one before may have published some without having come to writing that down.
+    let mut tick = note.count(Kind::Began) * NUMBERS;
     // `publish` does not wait for the store: what it did not have yet when the process was killed was given to nobody.
     let mut unstored = Vec::new();
     let (began, mut sent, mut published) = (Instant::now(), 0, 0);

@@ -65,6 +65,12 @@ impl Notes {
         self.facts.lock().iter().map(|noted| noted.fact).collect()
     }
 
+    /// How many facts there are of that kind.
+    pub fn count(&self, kind: Kind) -> u64 {
+        let facts = self.facts.lock();
+        facts.iter().filter(|noted| noted.fact.kind == kind).count() as u64
+    }
+
     /// The highest number of that kind; 0 without one.
     pub fn highest(&self, kind: Kind) -> u64 {
         let facts = self.facts.lock();
