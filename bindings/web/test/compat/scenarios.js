@@ -269,7 +269,7 @@ export const scenarios = {
     await calls.ended;
     note(connection.state);
     note(await outcome(connection.invoke("Echo", 1)));
-    note(await outcome(connection.start()));
+    note(await startedAgain(connection));
     note(await outcome(connection.invoke("Echo", 2)));
     await connection.stop();
   },
@@ -305,10 +305,7 @@ export const scenarios = {
     note(`first elapsed ${contexts[0].elapsedMilliseconds}, growing ${contexts.every((c, i) => i === 0 || c.elapsedMilliseconds >= contexts[i - 1].elapsedMilliseconds)}`);
     note(connection.state);
     await control("proxy.unblock");
-    // The pool of Node's fetch gives connections away that died with the server, once each.
-    let started = await outcome(connection.start());
-    for (let more = 0; more < 5 && started.startsWith("rejected"); more++) started = await outcome(connection.start());
-    note(started);
+    note(await startedAgain(connection));
     await connection.stop();
   },
 
@@ -451,6 +448,13 @@ export const scenarios = {
     await connection.stop();
   },
 };
+
+/** What a start comes to after an outage. The pool of Node's fetch gives connections away that died in it, once each. */
+async function startedAgain(connection) {
+  let started = await outcome(connection.start());
+  for (let more = 0; more < 5 && started.startsWith("rejected"); more++) started = await outcome(connection.start());
+  return started;
+}
 
 /** A call and a stream that the server does not end; their ends are noted, and `ended` is fulfilled then. */
 async function hangingCalls(connection, notes) {

@@ -16,7 +16,9 @@ export function faultIn(entries: readonly Entry[], taskId: string, steps: number
     [before, isNew] = [step, false];
   }
   const last = progress.at(-1);
-  if (last?.["step"] !== steps || last["progressPercentage"] !== 100 || last["framesCompleted"] !== last["framesTotal"]) {
+  const isAll = last?.["step"] === steps && last["progressPercentage"] === 100 && last["framesCompleted"] === last["framesTotal"];
+  // Of a task that has ended while there was no connection one is told the end only.
+  if (!isAll && !isNew) {
     return `the last progress is not all of it: ${JSON.stringify(last)}`;
   }
   const ends = entries.filter(({ event, taskId: id }) => event === "end" && id === taskId);
