@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::chunk::Chunk;
 use crate::mailbox::{Letters, Mailbox};
 use crate::news;
 use crate::settings::{Settings, call_options};
@@ -108,6 +109,21 @@ impl Connection {
 
     fn raw(&self) -> Result<&RawConnection, Failure> {
         self.raw.as_ref().ok_or_else(|| misuse("The connection was disposed of."))
+    }
+
+    /// Writes what the connection says, as soon as it does.
+    fn answer<T: 'static>(
+        &self,
+        asked: impl Future<Output = Result<T, Error>> + Send + 'static,
+        write: impl FnOnce(&mut Chunk, u32, T) + Send + 'static,
+    ) {
+        let (mailbox, number, is_binary) = (self.mailbox.clone(), self.number, is_binary(self.encoding));
+        self.runtime.spawn(async move {
+            if let Ok(answer) = asked.await {
+                mailbox.put(is_binary, |chunk| write(chunk, number, answer));
+                mailbox.flush();
+            }
+        });
     }
 
     fn make(
@@ -289,13 +305,8 @@ impl Connection {
     /// Asks for the metrics; the answer is news.
     #[napi]
     pub fn metrics(&self, question: f64) -> Result<(), Failure> {
-        let metrics = self.raw()?.metrics();
-        let (mailbox, number, is_binary) = (self.mailbox.clone(), self.number, is_binary(self.encoding));
-        self.runtime.spawn(async move {
-            if let Ok(metrics) = metrics.await {
-                mailbox.put(is_binary, |chunk| news::metrics(chunk, number, id(question), &metrics));
-                mailbox.flush();
-            }
+        self.answer(self.raw()?.metrics(), move |chunk, number, metrics| {
+            news::metrics(chunk, number, id(question), &metrics);
         });
         Ok(())
     }
@@ -303,14 +314,9 @@ impl Connection {
     /// Asks for the positions; the answer is news.
     #[napi]
     pub fn positions(&self, question: f64) -> Result<(), Failure> {
-        let positions = self.raw()?.positions();
-        let (mailbox, number, is_binary) = (self.mailbox.clone(), self.number, is_binary(self.encoding));
-        self.runtime.spawn(async move {
-            if let Ok(positions) = positions.await {
-                let texts: Vec<String> = positions.iter().map(ToString::to_string).collect();
-                mailbox.put(is_binary, |chunk| news::positions(chunk, number, id(question), &texts));
-                mailbox.flush();
-            }
+        self.answer(self.raw()?.positions(), move |chunk, number, positions| {
+            let texts: Vec<String> = positions.iter().map(ToString::to_string).collect();
+            news::positions(chunk, number, id(question), &texts);
         });
         Ok(())
     }

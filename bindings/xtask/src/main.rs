@@ -14,6 +14,7 @@ mod process;
 mod recovery;
 mod setup;
 mod sim;
+mod steps;
 mod suites;
 mod summary;
 mod vectors;

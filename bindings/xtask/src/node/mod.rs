@@ -7,13 +7,13 @@ mod worker;
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use crate::Result;
 use crate::process::{cargo, program, read, root, run};
 use crate::setup::{Need, target_folder};
+use crate::steps::{self, Step};
 use crate::suites::JOBS;
-use crate::summary::{self, Counts, Outcome, Row};
+use crate::summary::{self, Row};
 
 pub(crate) use self::suite::{NEEDS, suite};
 
@@ -21,8 +21,6 @@ pub(crate) const PACKAGE: &str = "bindings/node";
 
 /// How the native module is compiled.
 const PROFILE: &str = "node";
-
-type Step = (&'static str, fn() -> Result<()>);
 
 /// Each needs what those before have made.
 const STEPS: [Step; 4] =
@@ -53,19 +51,7 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
 
 /// Builds `dist`, and stops at the first step that fails.
 fn build() -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (name, step) in STEPS {
-        println!("\n=== node: {name}");
-        let started = Instant::now();
-        let result = step();
-        let failed = result.is_err();
-        let counts = Counts::check(result.map_err(|error| format!("{name}: {error}")));
-        rows.push(Row { name: name.into(), outcome: Outcome::Ran(counts), took: started.elapsed() });
-        if failed {
-            break;
-        }
-    }
-    rows
+    steps::run("node", &STEPS)
 }
 
 fn compile() -> Result<()> {

@@ -7,21 +7,19 @@ mod versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use crate::Result;
 use crate::process::{cargo, executables, program, read, root, run, shown};
 use crate::setup::{Need, WASM_TARGET, target_folder, wasm_environment};
+use crate::steps::{self, Step};
 use crate::suites::JOBS;
-use crate::summary::{self, Counts, Outcome, Row};
+use crate::summary::{self, Outcome, Row};
 use crate::wasm::check_dependencies;
 
 pub(crate) const PACKAGE: &str = "bindings/web";
 const NAME: &str = "hubwire_web";
 
 pub(crate) use self::suite::{NEEDS, counted, suite};
-
-type Step = (&'static str, fn() -> Result<()>);
 
 /// Each needs what those before have made.
 const STEPS: [Step; 9] = [
@@ -128,7 +126,7 @@ fn stamp() -> PathBuf {
 /// Builds `dist`, and stops at the first step that fails.
 fn build() -> Vec<Row> {
     let before = inputs::fingerprint(&INPUTS);
-    let rows = build_steps();
+    let rows = steps::run("web", &STEPS);
     if rows.len() == STEPS.len() && rows.iter().all(has_passed) {
         // At worst it is built once more.
         let _ = before.and_then(|fingerprint| inputs::built(&stamp(), &fingerprint));
@@ -138,22 +136,6 @@ fn build() -> Vec<Row> {
 
 fn has_passed(row: &Row) -> bool {
     matches!(&row.outcome, Outcome::Ran(counts) if counts.failed == 0)
-}
-
-fn build_steps() -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (name, step) in STEPS {
-        println!("\n=== web: {name}");
-        let started = Instant::now();
-        let result = step();
-        let failed = result.is_err();
-        let counts = Counts::check(result.map_err(|error| format!("{name}: {error}")));
-        rows.push(Row { name: name.into(), outcome: Outcome::Ran(counts), took: started.elapsed() });
-        if failed {
-            break;
-        }
-    }
-    rows
 }
 
 fn compile() -> Result<()> {

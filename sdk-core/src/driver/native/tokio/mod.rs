@@ -9,6 +9,7 @@ mod alarm;
 mod causes;
 mod certificates;
 mod clock;
+mod commands;
 mod connector;
 mod dispatch;
 mod http;
@@ -22,6 +23,7 @@ mod raw;
 mod redirect;
 mod sse;
 mod storage;
+mod telling;
 mod websocket;
 
 use std::collections::{HashMap, VecDeque};
@@ -31,30 +33,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::http::HeaderMap;
 use ::tokio::sync::{mpsc, oneshot, watch};
 use ::tokio::task::{AbortHandle, JoinSet};
 use ::tokio::time::timeout;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::builder::{RetryFunction, TokenFactory};
-use super::connection::StateChange;
 use super::event::ConnectionEvent;
 use super::handlers::Handlers;
-use super::raw::{Notice, RawRequest};
-use super::store::{OutboxStore, StoreReport};
+use super::raw::Notice;
 use crate::client::{
-    BatchId, CallId, CallKind, CallOptions, CallRequest, Cause, Client, Command, Config, ConnectionState,
-    DeliveryId, Event, Hint, Input, LinkId, LinkRequest, Metrics, OutboxProgress, Output, Quality, Reply,
-    ReplyId, RequestFailure, RequestId, StoredCall, UploadId,
+    BatchId, CallId, CallKind, CallRequest, Client, Command, Config, ConnectionState, Event, Input, LinkId,
+    LinkRequest, Output, RequestFailure, RequestId, StoredCall, UploadId,
 };
-use crate::protocol::delivery::Position;
 use crate::protocol::frame::FrameDecoder;
 use crate::protocol::{Encoding, HandshakeResponse, NegotiateResponse, Payload, Transport};
 use crate::{Error, ErrorKind, Time};
 use alarm::Alarm;
 use clock::Clock;
+pub(super) use commands::{
+    CallReply, Change, Control, NewCall, Options, Request, RestoredCall, Status, Upload,
+};
 pub use connector::{Connector, Io, TcpConnector, TcpConnectorBuilder};
 use http::{Http, Session};
 use link::{Link, LinkEvent, Wanted};
@@ -64,6 +63,7 @@ pub use proxy::Proxy;
 use raw::Raw;
 use sse::SseLink;
 use storage::{Storage, Written};
+use telling::{Delivery, deliver_first};
 use websocket::WebSocketLink;
 
 /// Bytes that may wait for the socket before calls of the application have to wait.
@@ -78,105 +78,11 @@ const PANICKED_POLICY: Duration = Duration::from_secs(30);
 /// How long a link that failed may take to close in order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the handle asks for. Bounded: callers wait while the connection cannot keep up.
-// Nearly all of them are calls: a box for each would save nothing.
-#[allow(clippy::large_enum_variant)]
-pub(super) enum Request {
-    Start(oneshot::Sender<Result<(), Error>>),
-    Call(NewCall),
-    Raw(RawRequest),
-}
-
-/// A call and who waits for it.
-pub(super) struct NewCall {
-    pub(super) call: CallId,
-    pub(super) target: String,
-    pub(super) arguments: Payload,
-    pub(super) uploads: Vec<Upload>,
-    pub(super) options: CallOptions,
-    pub(super) reply: CallReply,
-    /// Told as soon as the call need not be made again by the caller.
-    pub(super) accepted: Option<oneshot::Sender<Result<(), Error>>>,
-}
-
-/// Where the result of a call goes; also how it is made.
-pub(super) enum CallReply {
-    Send(oneshot::Sender<Result<(), Error>>),
-    Invoke(oneshot::Sender<Result<Option<Payload>, Error>>),
-    Stream(oneshot::Sender<mpsc::Receiver<Result<Payload, Error>>>),
-}
-
-/// A durable call of an earlier process.
-pub(super) struct RestoredCall {
-    pub(super) call: CallId,
-    pub(super) target: String,
-    pub(super) reply: oneshot::Receiver<Result<Option<Payload>, Error>>,
-}
-
-/// What must not wait behind requests. At most one each per stop, call and reply, so the channel is unbounded.
-pub(super) enum Control {
-    Stop(oneshot::Sender<()>),
-    Cancel(CallId),
-    Reply(ReplyId, Reply<Payload>),
-    Handled(DeliveryId, Result<(), String>),
-    Acknowledge(String),
-    Nack(String, String),
-    Positions(oneshot::Sender<Vec<Position>>),
-    Hint(Hint),
-    Metrics(oneshot::Sender<Metrics>),
-    Restored(oneshot::Sender<Vec<RestoredCall>>),
-    StoreReports(oneshot::Sender<Vec<StoreReport>>),
-    /// Stop, as soon as so many requests of a binding were taken.
-    StopBehind(u64),
-    RetryAfter(RequestId, Option<Duration>),
-    Change(Change),
-}
-
-/// What may be changed of a connection that is there.
-pub(super) enum Change {
-    Url(String),
-    KeepAlive(Duration),
-    ServerTimeout(Duration),
-}
-
-/// A stream to upload.
-pub(super) struct Upload {
-    pub(super) id: UploadId,
-    pub(super) items: BoxStream<'static, Result<Payload, String>>,
-}
-
-/// What the handle shows without asking.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Status {
-    pub(super) state: ConnectionState,
-    pub(super) connection_id: Option<String>,
-    pub(super) outbox: OutboxProgress,
-    pub(super) quality: Quality,
-}
-
-/// What the driver needs besides the core's configuration.
-pub(super) struct Options {
-    pub(super) headers: HeaderMap,
-    pub(super) token_factory: Option<TokenFactory>,
-    pub(super) connector: Arc<dyn Connector>,
-    pub(super) max_message_size: usize,
-    pub(super) stream_buffer: usize,
-    pub(super) retry: Option<RetryFunction>,
-    pub(super) store: Option<Box<dyn OutboxStore>>,
-    pub(super) seed: u64,
-}
-
 /// Who waits for the end of a call.
 enum Waiter {
     Send(oneshot::Sender<Result<(), Error>>),
     Invoke(oneshot::Sender<Result<Option<Payload>, Error>>),
     Stream(mpsc::Sender<Result<Payload, Error>>),
-}
-
-/// Something for the application that could not be handed over at once.
-enum Delivery {
-    Notice(Notice),
-    Item(mpsc::Sender<Result<Payload, Error>>, Result<Payload, Error>),
 }
 
 /// The end of something that runs beside the loop.
@@ -705,167 +611,6 @@ impl Driver {
             ::tokio::spawn(close_link(link));
         }
     }
-
-    fn handle_event(&mut self, event: Event<Payload>) {
-        let event = if self.outlet.is_raw() { self.tell_raw(event) } else { Some(event) };
-        let Some(event) = event else { return };
-        match event {
-            Event::StateChanged { state, cause } => self.state_changed(state, cause),
-            Event::Invocation { target, arguments, reply, delivery } => {
-                self.deliver(Delivery::Notice(Notice::Invocation { target, arguments, reply, delivery }));
-            }
-            Event::Gap { source, error } => {
-                tracing::warn!(%source, %error, "messages were lost");
-                self.notify(ConnectionEvent::Gap { source, error });
-            }
-            // Handlers run to their end; the client drops an answer that comes too late.
-            Event::InvocationCancelled(_) => {}
-            Event::Resumed => {
-                tracing::debug!("the transport was lost and replaced");
-                self.notify(ConnectionEvent::Resumed);
-            }
-            Event::TokenRefreshed(result) => {
-                match &result {
-                    Ok(()) => tracing::debug!("the access token was refreshed"),
-                    Err(error) => tracing::warn!(%error, "the access token could not be refreshed"),
-                }
-                self.notify(ConnectionEvent::TokenRefreshed(result));
-            }
-            Event::RetryScheduled { previous_retry_count, delay, reason } => {
-                self.http.forget_connections();
-                tracing::warn!(previous_retry_count, ?delay, %reason, "not connected; will try again");
-                self.notify(ConnectionEvent::RetryScheduled { previous_retry_count, delay, reason });
-            }
-            Event::OutboxChanged(progress) => {
-                self.status.send_modify(|status| status.outbox = progress);
-                self.notify(ConnectionEvent::OutboxChanged(progress));
-            }
-            Event::StoreFailed(error) => {
-                tracing::error!(%error, "the store of the outbox could not be written");
-                self.notify(ConnectionEvent::StoreFailed(error));
-            }
-            Event::RejoinFailed { target, error } => {
-                tracing::warn!(%target, %error, "could not join again after a new connection");
-                self.notify(ConnectionEvent::RejoinFailed { target: target.into(), error });
-            }
-            Event::QualityChanged(quality) => {
-                self.status.send_modify(|status| status.quality = quality);
-                self.notify(ConnectionEvent::QualityChanged(quality));
-            }
-            Event::Queued(call) => {
-                if let Some(accepted) = self.accepting.remove(&call) {
-                    let _ = accepted.send(Ok(()));
-                }
-            }
-            Event::UploadStarted(upload) => self.start_upload(upload),
-            Event::Completed { call, result } => match self.ended(call, &result) {
-                Some(Waiter::Send(reply)) => drop(reply.send(result.map(drop))),
-                Some(Waiter::Invoke(reply)) => drop(reply.send(result)),
-                Some(Waiter::Stream(items)) => {
-                    // Dropping the sender ends the stream behind the items that still wait.
-                    if let Err(error) = result {
-                        self.deliver(Delivery::Item(items, Err(error)));
-                    }
-                }
-                None => {}
-            },
-            Event::Item { call, item } => {
-                if let Some(Waiter::Stream(items)) = self.waiters.get(&call) {
-                    let items = items.clone();
-                    self.deliver(Delivery::Item(items, Ok(item)));
-                }
-            }
-            Event::UploadStopped(upload) => {
-                self.waiting_uploads.remove(&upload);
-                if let Some(task) = self.uploads.remove(&upload) {
-                    task.abort();
-                }
-            }
-        }
-    }
-
-    /// Who waits for a call that has ended.
-    fn ended(&mut self, call: CallId, result: &Result<Option<Payload>, Error>) -> Option<Waiter> {
-        if let Some(accepted) = self.accepting.remove(&call) {
-            let _ = accepted.send(result.as_ref().map(drop).map_err(Error::clone));
-        }
-        self.waiters.remove(&call)
-    }
-
-    fn state_changed(&mut self, state: ConnectionState, cause: Cause) {
-        let connection_id = match &cause {
-            Cause::Established { connection_id, .. } => connection_id.clone(),
-            _ => None,
-        };
-        if let Some(queued) = self.outlet.queued() {
-            queued.set_connected(state == ConnectionState::Connected);
-        }
-        let mut before = ConnectionState::default();
-        self.status.send_modify(|status| {
-            before = std::mem::replace(&mut status.state, state);
-            status.connection_id = connection_id;
-        });
-        if state == ConnectionState::Connected {
-            for waiter in self.start_waiters.drain(..) {
-                let _ = waiter.send(Ok(()));
-            }
-        }
-        if state == ConnectionState::Disconnected {
-            let error = match &cause {
-                Cause::Failed(error) => error.clone(),
-                Cause::ServerClosed { .. } => {
-                    Error::new(ErrorKind::Refused, "The server closed the connection.")
-                }
-                _ => {
-                    Error::new(ErrorKind::Cancelled, "The connection was stopped before it could be started.")
-                }
-            };
-            for waiter in self.start_waiters.drain(..) {
-                let _ = waiter.send(Err(error.clone()));
-            }
-            // Dropping the sender answers.
-            self.stop_waiters.clear();
-        }
-        let is_over = state == ConnectionState::Disconnected;
-        if is_over {
-            // Some may have died with the one that was lost.
-            self.http.forget_connections();
-        }
-        let change = StateChange { from: before, to: state, cause };
-        tracing::debug!(from = %change.from, to = %change.to, cause = ?change.cause, "state changed");
-        if state == ConnectionState::Reconnecting && self.outlet.is_raw() {
-            // A policy may be asked next.
-            self.raw.held = Some(change);
-            return;
-        }
-        self.deliver(Delivery::Notice(Notice::State(change)));
-        if is_over {
-            self.tell_stopped();
-        }
-    }
-
-    /// Hands something to the application, or keeps it until there is room.
-    fn deliver(&mut self, delivery: Delivery) {
-        use mpsc::error::TrySendError;
-
-        self.tell_held();
-        if self.backlog.is_empty() {
-            let kept = match delivery {
-                Delivery::Notice(notice) => self.outlet.give(notice).map(Delivery::Notice),
-                Delivery::Item(items, item) => match items.try_send(item) {
-                    Err(TrySendError::Full(item)) => Some(Delivery::Item(items, item)),
-                    Ok(()) | Err(TrySendError::Closed(_)) => None,
-                },
-            };
-            let Some(kept) = kept else { return };
-            self.backlog.push_back(kept);
-            // Part of a drain: what this puts out is taken by the same one.
-            let now = self.now();
-            let _ = self.client.handle(now, Input::Paused);
-        } else {
-            self.backlog.push_back(delivery);
-        }
-    }
 }
 
 /// Opens the transport that the core chose.
@@ -885,33 +630,6 @@ async fn open(
             Box::new(LongPollingLink::open(session(), text, limit).await?)
         }
     })
-}
-
-/// Hands over the first of the backlog as soon as there is room. Loses nothing when dropped.
-async fn deliver_first(backlog: &mut VecDeque<Delivery>, outlet: &mut Outlet) {
-    match backlog.front() {
-        None => return,
-        Some(Delivery::Notice(_)) => {
-            outlet.room().await;
-            if let Some(Delivery::Notice(notice)) = backlog.pop_front()
-                && let Some(notice) = outlet.give(notice)
-            {
-                backlog.push_front(Delivery::Notice(notice));
-            }
-            return;
-        }
-        Some(Delivery::Item(items, _)) => {
-            let items = items.clone();
-            if let Ok(permit) = items.reserve().await
-                && let Some(Delivery::Item(_, item)) = backlog.pop_front()
-            {
-                permit.send(item);
-                return;
-            }
-        }
-    }
-    // Nobody takes it any more.
-    backlog.pop_front();
 }
 
 async fn poll_link(link: &mut Option<OpenLink>, wanted: Wanted) -> LinkEvent {

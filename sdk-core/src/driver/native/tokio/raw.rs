@@ -2,8 +2,8 @@
 
 use super::{Delivery, Driver};
 use crate::client::{CallId, Command, ConnectionState, Event, Input};
+use crate::driver::native::StateChange;
 use crate::driver::native::raw::{Notice, OVER, RawRequest};
-use crate::driver::native::{ConnectionEvent, StateChange};
 use crate::protocol::Payload;
 use crate::{Error, ErrorKind};
 
@@ -110,12 +110,5 @@ impl Driver {
         };
         self.notice(notice);
         None
-    }
-
-    /// Tells the application, if it listens.
-    pub(super) fn notify(&mut self, event: ConnectionEvent) {
-        if self.outlet.is_raw() || self.handlers.has_event_handlers() {
-            self.notice(Notice::Event(event));
-        }
     }
 }
