@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::process::{cargo, executables, program, run};
+use crate::process::{cargo, executables, program, root, run};
 use crate::setup::target_folder;
 use crate::suites::JOBS;
 
@@ -27,6 +27,19 @@ impl Language {
             Self::Kotlin => "kotlin",
             Self::Swift => "swift",
         }
+    }
+}
+
+/// The package has the version of the workspace: `file` says it behind `before`.
+pub(crate) fn check_version(file: &str, before: &str) -> Result<()> {
+    let text = fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
+    let behind = text.split_once(before).ok_or_else(|| format!("{file} does not say its version"))?.1;
+    let version: String = behind.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let workspace = env!("CARGO_PKG_VERSION");
+    if version == workspace {
+        Ok(())
+    } else {
+        Err(format!("{file} says {version}, the workspace is {workspace}"))
     }
 }
 
