@@ -1,0 +1,4 @@
+package dev.hubwire
+
+internal fun Scenarios.lifetimes() {
+}
