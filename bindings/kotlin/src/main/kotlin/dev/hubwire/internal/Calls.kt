@@ -14,6 +14,9 @@ internal abstract class Pending {
     /** The uploads of the call. */
     var uploads: List<Long> = emptyList()
 
+    /** What was only sent may still be uploading when it has ended well. */
+    var isSend = false
+
     /** It ended, with what it gave. */
     abstract fun completed(value: ByteArray?)
 
@@ -49,6 +52,7 @@ internal class Calls(private val link: Link) {
         val encoded = link.codec.encodeList(target, arguments.list)
         val streams = arguments.list.mapNotNullFast { it.value as? Upload<*> }
         val settings = options?.toWire()
+        pending.isSend = kind == CallKind.SEND
         val id: Long
         val isOver: Boolean
         // Ids have to come to the core in growing order.
@@ -111,7 +115,9 @@ internal class Calls(private val link: Link) {
 
     fun completed(id: Long, value: ByteArray?) {
         val pending = entries.remove(id) ?: return
-        stopUploads(pending)
+        if (!pending.isSend) {
+            stopUploads(pending)
+        }
         pending.completed(value)
     }
 
