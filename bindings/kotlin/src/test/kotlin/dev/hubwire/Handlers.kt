@@ -65,7 +65,7 @@ internal fun Scenarios.handlers() {
     scenario("handler.throws") {
         val connection = connected()
         val failures = Events<HubEvent>()
-        val watch = async { connection.events.collect { failures.push(it) } }
+        val watch = async { connection.events.collect { if (it is HubEvent.HandlerFailed) failures.push(it) } }
         defer { watch.cancel() }
         val got = Events<Int>()
         connection.on("event") { _: Int -> error("thrown") }

@@ -61,10 +61,10 @@ internal class Server {
         private const val KEY = "interop-tests-only-0123456789abcdef"
 
         /** A token that the server accepts, for an hour. */
-        fun token(user: String): String {
+        fun token(user: String, claims: String = ""): String {
             val base64 = Base64.getUrlEncoder().withoutPadding()
             val expires = System.currentTimeMillis() / 1_000 + 3_600
-            val parts = listOf("""{"alg":"HS256","typ":"JWT"}""", """{"sub":"$user","exp":$expires}""")
+            val parts = listOf("""{"alg":"HS256","typ":"JWT"}""", """{"sub":"$user","exp":$expires$claims}""")
             val signed = parts.joinToString(".") { base64.encodeToString(it.encodeToByteArray()) }
             val mac = Mac.getInstance("HmacSHA256").apply { init(SecretKeySpec(KEY.encodeToByteArray(), "HmacSHA256")) }
             return "$signed.${base64.encodeToString(mac.doFinal(signed.encodeToByteArray()))}"

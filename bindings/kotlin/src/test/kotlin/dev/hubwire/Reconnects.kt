@@ -11,6 +11,7 @@ import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.flow.filter
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.yield
 
 /** Blocks the proxy until the connection has noticed. */
 private suspend fun Scene.lose(connection: HubConnection) {
@@ -64,8 +65,12 @@ internal fun Scenarios.reconnects() {
         // Silence: the call is on its way, and its answer never comes.
         defer { proxy.unblock() }
         proxy.halfOpen()
+        val before = connection.metrics().messagesSent
         val repeated = connection.call<Int>("Add", args(1, 2)) { idempotent = true }
         val unknown = connection.call<Int>("Add", args(1, 2))
+        within("the messages to be sent") {
+            while (connection.metrics().messagesSent < before + 2) yield()
+        }
         proxy.cut()
         proxy.unblock()
         fails(HubException.OutcomeUnknown::class) { unknown.await() }

@@ -29,6 +29,8 @@ class ScenarioTest {
             hubs()
             vectors()
         }.list
+        // Maven leaves its line open.
+        println()
         val list = all.filter { only in it.id }
         val tests = list.map { DynamicTest.dynamicTest(it.id) { run(it) } }
         if (only.isNotEmpty()) {
