@@ -10,7 +10,7 @@ import kotlinx.serialization.json.JsonObject
 private val Server.delivery get() = "$origin/hubs/delivery"
 
 @Serializable
-internal data class Note(val messageId: String, val text: String)
+internal data class Note(val messageId: String, val data: Map<String, String>)
 
 @Serializable
 internal data class Thing(val taskId: String, val a: Int, val b: Int)
@@ -19,6 +19,7 @@ private val TEXT = mapOf("text" to "hello")
 
 internal fun Scenarios.deliveries() {
     scenario("ack.auto") {
+        val judge = connected(server.delivery)
         for (protocol in HubProtocol.entries) {
             val connection = connected(server.delivery) { this.protocol = protocol }
             val gate = CompletableDeferred<Unit>()
@@ -28,8 +29,8 @@ internal fun Scenarios.deliveries() {
                 gate.await()
             }
             val id: String = connection.invoke("Deliver", "note", TEXT)
-            same(Note(id, "hello"), within("the message") { got.await() })
-            val outcome = async(start = CoroutineStart.UNDISPATCHED) { connection.invoke<String, _>("Outcome", id) }
+            same(Note(id, TEXT), within("the message") { got.await() })
+            val outcome = async(start = CoroutineStart.UNDISPATCHED) { judge.invoke<String, _>("Outcome", id) }
             // Answers are not held up by the handler, and this one comes behind.
             connection.perform("Join", "somewhere")
             holds(!outcome.isCompleted) { "acknowledged before the handler has ended" }
@@ -39,25 +40,27 @@ internal fun Scenarios.deliveries() {
     }
 
     scenario("ack.nack") {
+        val judge = connected(server.delivery)
         val connection = connected(server.delivery)
         connection.on("note") { _: Note -> }
         connection.on("note") { _: Note -> error("this one I do not like") }
         val id: String = connection.invoke("Deliver", "note", TEXT)
-        same("failed: this one I do not like", within("the outcome") { connection.invoke<String, _>("Outcome", id) })
+        same("failed: this one I do not like", within("the outcome") { judge.invoke<String, _>("Outcome", id) })
         val nobody: String = connection.invoke("Deliver", "nobody", TEXT)
         same(
             "failed: No handler is registered for 'nobody'.",
-            within("the outcome") { connection.invoke<String, _>("Outcome", nobody) },
+            within("the outcome") { judge.invoke<String, _>("Outcome", nobody) },
         )
     }
 
     scenario("ack.manual") {
+        val judge = connected(server.delivery)
         val connection = connected(server.delivery) { delivery { target("note", AckMode.Manual) } }
         val got = Events<Note>()
         connection.on("note") { note: Note -> got.push(note) }
         val ids = List(2) { connection.invoke<String, _, _>("Deliver", "note", TEXT) }
         same(ids, got.take(2).map { it.messageId })
-        val outcomes = ids.map { async(start = CoroutineStart.UNDISPATCHED) { connection.invoke<String, _>("Outcome", it) } }
+        val outcomes = ids.map { async(start = CoroutineStart.UNDISPATCHED) { judge.invoke<String, _>("Outcome", it) } }
         connection.perform("Join", "somewhere")
         holds(outcomes.none { it.isCompleted }) { "somebody acknowledged" }
         connection.acknowledge(ids[0])
@@ -67,6 +70,7 @@ internal fun Scenarios.deliveries() {
     }
 
     scenario("decode-error") {
+        val judge = connected(server.delivery)
         val connection = connected(server.delivery)
         val failures = Events<HubEvent.HandlerFailed>()
         val watch = async(start = CoroutineStart.UNDISPATCHED) {
@@ -75,7 +79,7 @@ internal fun Scenarios.deliveries() {
         defer { watch.cancel() }
         connection.on("note") { _: Int -> }
         val id: String = connection.invoke("Deliver", "note", TEXT)
-        val outcome: String = within("the outcome") { connection.invoke("Outcome", id) }
+        val outcome: String = within("the outcome") { judge.invoke("Outcome", id) }
         holds(outcome.startsWith("failed: Argument 1 of 'note' is of another type: ")) { outcome }
         val failure = failures.next()
         same("note", failure.target)
@@ -132,6 +136,7 @@ internal fun Scenarios.deliveries() {
             same(Thing("k", 1, 2), whole.next("the object"))
             connection.perform("Change", group, "Thing", "k", Thing("k", 5, 2))
             same(Thing("k", 5, 2), whole.next("the changed object"))
+            holds("full" in changes.next("the first change")) { "it is not the whole object" }
             val change = changes.next("the change")
             holds("5" in change.toString() && "\"b\"" !in change.toString()) { "the change is $change" }
         }

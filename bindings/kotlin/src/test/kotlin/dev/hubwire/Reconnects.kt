@@ -45,9 +45,7 @@ internal fun Scenarios.reconnects() {
         val key = "outbox-${System.nanoTime()}"
         val calls = List(200) { connection.call<Unit>("Note", args(key, it)) }
         within("their acceptance") { calls.forEach { it.accepted() } }
-        if (connection.outbox.depth != 200L) {
-            within("what waits") { connection.events.first { it is HubEvent.OutboxChanged && it.outbox.depth == 200L } }
-        }
+        within("what waits") { while (connection.outbox.depth != 200L) yield() }
         proxy.unblock()
         within("all calls") { calls.forEach { it.await() } }
         same(List(200) { it }, connection.invoke<List<Int>, _>("Noted", key))
@@ -59,9 +57,12 @@ internal fun Scenarios.reconnects() {
         val lost = connection.call<Int>("Sum", args(upload(flow<Int> { awaitCancellation() })))
         val again = connection.call<Boolean>("WasCancelled", args("never")) { idempotent = true }
         within("another call") { again.await() }
+        val back = async(start = CoroutineStart.UNDISPATCHED) {
+            connection.stateChanges.first { it.to == ConnectionState.Connected }
+        }
         proxy.cut()
         fails(HubException.OutcomeUnknown::class) { lost.await() }
-        connection.awaitState(ConnectionState.Connected)
+        within("the new connection") { back.await() }
         // Silence: the call is on its way, and its answer never comes.
         defer { proxy.unblock() }
         proxy.halfOpen()

@@ -28,7 +28,11 @@ private fun vectors(name: String): List<JsonObject> {
 private fun JsonObject.text(name: String): String? = this[name]?.jsonPrimitive?.contentOrNull
 
 private fun bytes(encoding: Encoding, text: String): ByteArray =
-    if (encoding == Encoding.JSON) text.encodeToByteArray() else HexFormat.of().parseHex(text)
+    if (encoding == Encoding.JSON) text.encodeToByteArray() else hex(text)
+
+private fun hex(text: String): ByteArray = HexFormat.of().parseHex(text)
+
+private fun JsonObject.bytes(): ByteArray = text("text")?.encodeToByteArray() ?: hex(text("hex")!!)
 
 private fun compare(name: String, message: JsonObject, found: InspectedMessage) {
     same(message.getValue("type").jsonPrimitive.int, found.messageType.toInt(), "the type of $name")
@@ -82,7 +86,7 @@ internal fun Scenarios.vectors() {
         for (vector in vectors("leniency")) {
             val encoding = encodings.entries.first { it.value == vector.text("encoding") }.key
             val message = vector["message"] ?: continue
-            val found = inspect(encoding, bytes(encoding, vector.text("text") ?: vector.text("hex")!!))
+            val found = inspect(encoding, vector.bytes())
             if (message is JsonNull) {
                 same(null, found, vector.text("name")!!)
             } else {
@@ -94,7 +98,7 @@ internal fun Scenarios.vectors() {
         for (vector in vectors("malformed")) {
             val encoding = encodings.entries.first { it.value == vector.text("encoding") }.key
             val error = fails(HubFailure.Failed::class) {
-                inspect(encoding, bytes(encoding, vector.text("text") ?: vector.text("hex")!!))
+                inspect(encoding, vector.bytes())
             }
             if (vector["incomplete"]?.jsonPrimitive?.boolean != true) {
                 holds(vector.text("reason")!! in error.reason) { "${vector.text("name")}: ${error.reason}" }
