@@ -78,7 +78,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
      */
     public suspend fun stop(): Unit = link.lifecycle.stop()
 
-    /** Disconnects, and lets go of everything. Calls that have not ended fail with [HubException.Cancelled]. */
+    /** Disconnects, and lets go of everything. Calls that have not ended fail. */
     override fun close(): Unit = link.close()
 
     /** Calls a hub method and waits for its result. Cancelling it cancels the call. */

@@ -15,6 +15,9 @@ internal data class Note(val messageId: String, val data: Map<String, String>)
 @Serializable
 internal data class Thing(val taskId: String, val a: Int, val b: Int)
 
+@Serializable
+internal data class Numbered(val number: Int)
+
 private val TEXT = mapOf("text" to "hello")
 
 internal fun Scenarios.deliveries() {
@@ -107,8 +110,8 @@ internal fun Scenarios.deliveries() {
     scenario("batch") {
         for (protocol in HubProtocol.entries) {
             val connection = connected(server.delivery) { this.protocol = protocol }
-            val got = Events<Int>()
-            connection.on("value") { value: Int -> got.push(value) }
+            val got = Events<Numbered>()
+            connection.on("value") { value: Numbered -> got.push(value) }
             val raw = connected(server.delivery) {
                 this.protocol = protocol
                 delivery { unpackBatches = false }
@@ -117,8 +120,9 @@ internal fun Scenarios.deliveries() {
             raw.on("valueBatch") { batch: JsonObject -> batches.push(batch) }
             connection.perform("Join", "batch-$protocol")
             raw.perform("Join", "batch-$protocol")
-            connection.perform("Batch", "batch-$protocol", "value", List(50) { it })
-            same(List(50) { it }, got.take(50))
+            val values = List(50) { Numbered(it) }
+            connection.perform("Batch", "batch-$protocol", "value", values)
+            same(values, got.take(50))
             holds(batches.next("a batch").isNotEmpty()) { "the batch is empty" }
         }
     }
