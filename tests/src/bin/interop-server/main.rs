@@ -4,6 +4,8 @@
 //! from which pages browsers may come.
 #![allow(clippy::print_stdout)]
 
+mod delivery;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +17,8 @@ use rmpv::Value;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+
+use delivery::Extras;
 
 /// For these tests only; HUB.md has it too.
 const KEY: &str = "interop-tests-only-0123456789abcdef";
@@ -312,7 +316,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.times.client_timeout = Duration::from_secs(5);
     config.times.handshake = Duration::from_secs(2);
     let options = HubOptions { stateful_reconnect: true, ..HubOptions::default() };
-    let server = Server::builder().config(config).hub_with("/hubs/interop", hub()?, options).build()?;
+    let extras = Extras::new();
+    let builder = Server::builder().config(config.clone()).hub_with("/hubs/interop", hub()?, options);
+    let server = extras.mount(builder, &config)?.build()?;
+    extras.begin(&server)?;
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let input_ended = async {
