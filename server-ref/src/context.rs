@@ -88,6 +88,16 @@ impl Context {
         self.connection.tokens.get(self.call)
     }
 
+    /// Gives up the turn of this call: the next one of the same client begins while this goes on. For a method that waits for
+    /// something that the client has yet to say; calls to the client itself do so by themselves. Does nothing where calls do
+    /// not wait for each other, as for streams and in hooks.
+    pub fn release_turn(&self) {
+        if let Some(call) = self.call {
+            // If the connection is over there is no turn to give up.
+            self.connection.outbox.command(Command::Release(call));
+        }
+    }
+
     /// Whether the client gets objects as changes.
     pub(crate) fn reads_deltas(&self) -> bool {
         self.connection.identity.is_announced() && self.endpoint.fanout.has_deltas()

@@ -852,6 +852,9 @@ impl<P: OpaquePayload> Client<P> {
     }
 
     fn change_state(&mut self, state: ConnectionState, cause: Cause) {
+        if state == ConnectionState::Disconnected {
+            self.forget_objects();
+        }
         self.event(Event::StateChanged { state, cause });
     }
 

@@ -7,6 +7,7 @@ const file = (path) => new URL(path, import.meta.url).href;
 
 const FILES = {
   "/dist/index.js": file("../../dist/index.mjs"),
+  "/dist/hubs.js": file("../../dist/hubs.mjs"),
   "/dist/msgpack.js": file("../../dist/msgpack.mjs"),
   "/test/page/hubwire.js": file("./hubwire.mjs"),
   "/test/page/harness.js": file("./harness.mjs"),

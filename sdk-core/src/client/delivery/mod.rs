@@ -426,6 +426,11 @@ impl<P: OpaquePayload> Client<P> {
         self.inbox.questions = 0;
     }
 
+    /// The connection is gone, and will not be made again by itself.
+    pub(super) fn forget_objects(&mut self) {
+        self.inbox.objects.forget();
+    }
+
     /// Where the client stands in the streams that it follows: what was given to the application so far.
     pub fn positions(&self) -> Vec<Position> {
         self.inbox.streams.positions()

@@ -194,6 +194,12 @@ impl<P: OpaquePayload> Objects<P> {
         !core::mem::replace(&mut object.lost, true)
     }
 
+    /// There is no connection, and none is being made: what changes until there is one is not known. The memory is the
+    /// application's again.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// The connection is gone, and every answer with it. The server of the next one may count from the beginning again, so
     /// that each object has to come as a whole.
     pub(super) fn disconnected(&mut self) {

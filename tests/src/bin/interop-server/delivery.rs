@@ -79,6 +79,8 @@ async fn deliver(
 async fn outcome(ctx: Context, State(scene): Shared, id: String) -> Result<String, HubError> {
     let receiver = locked(&scene.outcomes).get(&id).cloned();
     let mut receiver = receiver.ok_or_else(|| HubError::new("There is no such message"))?;
+    // The client acknowledges with a call, which must not wait for this one.
+    ctx.release_turn();
     let known = receiver.wait_for(Option::is_some);
     let gone = ctx.cancellation();
     tokio::select! {
