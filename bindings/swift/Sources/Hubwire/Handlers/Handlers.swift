@@ -15,8 +15,15 @@ final class Handlers: Sendable {
     var cost: UInt64 = 0
   }
 
+  private struct Entry: Sendable {
+    let id: UInt64
+    let run: Handler
+    /// Told when it is removed by somebody else than its registration.
+    let removed: (@Sendable () -> Void)?
+  }
+
   private struct State {
-    var handlers: [String: [(id: UInt64, run: Handler)]] = [:]
+    var handlers: [String: [Entry]] = [:]
     var lastID: UInt64 = 0
     var waiting = Queue<Message>()
     var isDraining = false
@@ -45,10 +52,11 @@ final class Handlers: Sendable {
   /// Whether anything is registered.
   var isEmpty: Bool { state.withLock { $0.handlers.isEmpty } }
 
-  func add(_ target: String, _ handler: @escaping Handler) -> UInt64 {
+  func add(_ target: String, _ handler: @escaping Handler, removed: (@Sendable () -> Void)? = nil) -> UInt64 {
     state.withLock { state in
       state.lastID += 1
-      state.handlers[target.lowercased(), default: []].append((state.lastID, handler))
+      let entry = Entry(id: state.lastID, run: handler, removed: removed)
+      state.handlers[target.lowercased(), default: []].append(entry)
       return state.lastID
     }
   }
@@ -56,9 +64,9 @@ final class Handlers: Sendable {
   func remove(_ target: String, _ id: UInt64) {
     let target = target.lowercased()
     // Let go of out of the lock: what it has captured may do anything.
-    let removed = state.withLock { state -> Handler? in
+    let removed = state.withLock { state -> Entry? in
       guard let index = state.handlers[target]?.firstIndex(where: { $0.id == id }) else { return nil }
-      let handler = state.handlers[target]?.remove(at: index).run
+      let handler = state.handlers[target]?.remove(at: index)
       if state.handlers[target]?.isEmpty == true {
         state.handlers[target] = nil
       }
@@ -69,14 +77,14 @@ final class Handlers: Sendable {
 
   /// All of that target, or all.
   func removeAll(_ target: String?) {
-    let removed = state.withLock { state -> [String: [(id: UInt64, run: Handler)]] in
+    let removed = state.withLock { state -> [Entry] in
       if let target {
-        return [target: state.handlers.removeValue(forKey: target.lowercased()) ?? []]
+        return state.handlers.removeValue(forKey: target.lowercased()) ?? []
       }
       defer { state.handlers = [:] }
-      return state.handlers
+      return state.handlers.values.flatMap { $0 }
     }
-    withExtendedLifetime(removed) {}
+    removed.forEach { $0.removed?() }
   }
 
   /// A message came. Returns how much may be released.

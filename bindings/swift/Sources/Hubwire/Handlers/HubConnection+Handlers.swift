@@ -64,24 +64,25 @@ extension HubConnection {
   /// The messages of that method, from now on, as a sequence of their first arguments.
   ///
   /// A message counts as handled when it waits for its reader. At most `limit` wait; one more is refused with the kind Overflow.
-  /// Ends with the connection, and when it and its iterators are let go of.
+  /// Ends when the connection is closed, with ``off(_:)``, and when it and its iterators are let go of.
   public func messages<Value: Decodable & Sendable>(
     _ target: String, as type: Value.Type = Value.self, limit: Int = 10_000
   ) -> HubMessages<Value> {
     let (stream, continuation) = AsyncStream.makeStream(of: Value.self, bufferingPolicy: .bufferingOldest(max(1, limit)))
-    let registration = register(target) { codec, message in
+    let registration = register(target, removed: { continuation.finish() }) { codec, message in
       let value = try message.argument(0, type, codec)
       if case .dropped = continuation.yield(value) {
         throw HubError.overflow("More than \(limit) messages of '\(message.target)' wait for a reader.")
       }
       return nil
     }
-    continuation.onTermination = { _ in registration.cancel() }
-    return HubMessages(stream: stream, source: MessageSource(registration, finish: { continuation.finish() }, self))
+    return HubMessages(stream: stream, source: MessageSource(registration))
   }
 
-  private func register(_ target: String, _ handler: @escaping Handlers.Handler) -> Registration {
-    Registration(handlers: handlers, target: target, id: handlers.add(target, handler))
+  func register(
+    _ target: String, removed: (@Sendable () -> Void)? = nil, _ handler: @escaping Handlers.Handler
+  ) -> Registration {
+    Registration(handlers: handlers, target: target, id: handlers.add(target, handler, removed: removed))
   }
 }
 

@@ -21,14 +21,12 @@ public struct HubMessages<Element: Sendable>: AsyncSequence, Sendable {
 /// Ends the registration when nobody can read any more.
 final class MessageSource: Sendable {
   private let registration: Registration
-  private let finish: @Sendable () -> Void
 
-  init(_ registration: Registration, finish: @escaping @Sendable () -> Void, _ hub: HubConnection) {
-    (self.registration, self.finish) = (registration, finish)
+  init(_ registration: Registration) {
+    self.registration = registration
   }
 
   deinit {
     registration.cancel()
-    finish()
   }
 }

@@ -164,6 +164,7 @@ let calling: [Scenario] = [
       $0.json.configureDecoder = { $0.keyDecodingStrategy = .convertFromSnakeCase }
     }
     struct Named: Codable, Hashable, Sendable { let firstName: String }
-    try equal(await hub.invoke("Echo", Named(firstName: "Ada")) as [String: String], ["firstName": "Ada"], "keys")
+    try equal(await hub.invoke("Echo", Named(firstName: "Ada")) as [String: String], ["first_name": "Ada"], "keys")
+    try equal(await hub.invoke("Echo", Named(firstName: "Ada")) as Named, Named(firstName: "Ada"), "keys")
   },
 ]

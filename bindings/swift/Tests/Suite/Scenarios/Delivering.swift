@@ -53,12 +53,12 @@ let delivering: [Scenario] = [
     for encoding in HubEncoding.allCases {
       let hub = try test.hub(test.server.url("/hubs/delivery")) { $0.encoding = encoding }
       try await hub.start()
-      let got = Events<Int>()
-      hub.on("event") { (number: Int) in got.push(number) }
+      let got = Events<Int?>()
+      hub.on("event") { (value: [String: Int]) in got.push(value["number"]) }
       let group = "batch-\(encoding)"
       try await hub.invoke("Join", group)
       let before = try await hub.metrics().messagesReceived
-      try await hub.invoke("Batch", group, "event", Array(0..<50))
+      try await hub.invoke("Batch", group, "event", (0..<50).map { ["number": $0] })
       for number in 0..<50 { try equal(await got.next("a member"), number, "member") }
       let received = try await hub.metrics().messagesReceived - before
       try check(received < 50, "\(received) messages came for 50 values: they were no batch")

@@ -36,8 +36,7 @@ extension Test {
 let own: [Scenario] = [
   Scenario("leak") { test in
     var boxes: [WeakBox] = []
-    let keeper = Box<HubConnection>()
-    let reader = try await Threads.reader { keeper.add(try test.hub()) }
+    let (keeper, reader) = try await Threads.reader { try test.hub() }
     for _ in 0..<20 { boxes.append(try await test.used()) }
     try check(Threads.exists(reader), "the thread has ended while there is a connection")
     for box in boxes {
@@ -46,7 +45,7 @@ let own: [Scenario] = [
     // One that was never connected, and one that was closed while it was.
     let closed = try await test.used()
     _ = try await until("the end of a connection") { closed.hub == nil ? true : nil }
-    keeper.all.forEach { $0.close() }
+    keeper.close()
     _ = try await until("the end of the thread") { Threads.exists(reader) ? nil : true }
     // And there is another one when there is another connection.
     let next = try await test.started()
@@ -71,22 +70,19 @@ let own: [Scenario] = [
   },
   Scenario("own.reader-thread") { test in
     let seen = Events<String>()
-    let keeper = Box<HubConnection>()
-    let reader = try await Threads.reader {
-      keeper.add(
-        try test.proxied {
-          $0.accessToken = {
-            seen.push(Threads.current)
-            return nil
-          }
-          $0.retry = .custom { _ in
-            seen.push(Threads.current)
-            return .milliseconds(10)
-          }
-          $0.log = { _, _ in seen.push(Threads.current) }
-        })
+    let (hub, reader) = try await Threads.reader {
+      try test.proxied {
+        $0.accessToken = {
+          seen.push(Threads.current)
+          return nil
+        }
+        $0.retry = .custom { _ in
+          seen.push(Threads.current)
+          return .milliseconds(10)
+        }
+        $0.log = { _, _ in seen.push(Threads.current) }
+      }
     }
-    let hub = keeper.all[0]
     let done = Events<Int>()
     hub.on("event") { (number: Int) in
       seen.push(Threads.current)

@@ -116,10 +116,10 @@ let reconnecting: [Scenario] =
       let end = try await states.reach(.disconnected)
       guard case .failed(let error) = end.cause else { throw Failure("\(end)") }
       try equal(error.kind, .network, "\(error)")
-      // What waits goes on waiting for a start.
+      try equal(try await failure { _ = try await call.value }.kind, .network, "what waited")
       try await test.proxy.unblock()
       try await hub.start()
-      try equal(await within("the call") { try await call.value }, 2, "sum")
+      try equal(await hub.invoke("Add", 1, 1) as Int, 2, "sum")
       await hub.stop()
       try await test.proxy.block()
       // A table does not try a first start again.

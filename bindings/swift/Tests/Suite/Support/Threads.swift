@@ -1,4 +1,5 @@
 import Foundation
+import Hubwire
 
 /// Threads as Linux knows them.
 enum Threads {
@@ -20,12 +21,19 @@ enum Threads {
     return link?.split(separator: "/").last.map(String.init) ?? "unknown"
   }
 
-  /// The thread that reads, from the time before anything was read: threads that it makes have its name, too.
-  static func reader(_ make: () throws -> Void) async throws -> String {
-    // Of earlier connections.
-    let before = named("hubwire")
-    try make()
-    return try await until("the thread of the connections") { named("hubwire").subtracting(before).first }
+  /// A connection and the thread that reads for it, from the time before anything was read: threads that it makes have its name,
+  /// too. Tries again while the thread of earlier connections has not ended.
+  static func reader(_ make: @escaping @Sendable () throws -> HubConnection) async throws -> (HubConnection, String) {
+    try await until("the thread of the connections") {
+      let before = named("hubwire")
+      let hub = try make()
+      for _ in 0..<50 {
+        if let reader = named("hubwire").subtracting(before).first { return (hub, reader) }
+        try await Task.sleep(for: .milliseconds(2))
+      }
+      hub.close()
+      return nil
+    }
   }
 }
 
