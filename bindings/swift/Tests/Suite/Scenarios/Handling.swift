@@ -146,7 +146,9 @@ let handling: [Scenario] = [
     let hub = try test.hub(test.server.url("/hubs/delivery"))
     try await hub.start()
     struct Order: Codable, Sendable { let price: Int }
-    hub.on("order") { (_: Order) in }
+    // What has no id of its own comes wrapped.
+    struct Wrapped: Codable, Sendable { let data: Order }
+    hub.on("order") { (_: Wrapped) in }
     let happened = events(of: hub)
     let id = try await hub.invoke("Deliver", "order", ["price": "much"]) as String
     let outcome = try await hub.invoke("Outcome", id) as String
