@@ -1,0 +1,112 @@
+internal import HubwireFFI
+
+/// The state of a connection, and who waits for a start or a stop.
+final class Lifecycle: Sendable {
+  private struct State {
+    var state = ConnectionState.disconnected
+    var connectionID: String?
+    var starts: [UInt64: Promise<Void>] = [:]
+    var stops: [UInt64: Promise<Void>] = [:]
+  }
+
+  private let state = Locked(State())
+  private let changes = Broadcast<StateChange>()
+  private let states = Broadcast<ConnectionState>()
+
+  var current: ConnectionState { state.withLock { $0.state } }
+  var connectionID: String? { state.withLock { $0.connectionID } }
+  /// Whether somebody would miss the connection.
+  var isBusy: Bool { state.withLock { $0.state != .disconnected || !$0.starts.isEmpty || !$0.stops.isEmpty } }
+
+  func stateStream() -> AsyncStream<ConnectionState> {
+    state.withLock { states.stream(first: $0.state) }
+  }
+
+  func changeStream() -> AsyncStream<StateChange> {
+    changes.stream()
+  }
+
+  /// Begins a start. Under the lock, as its end may come before this returns.
+  func start(_ core: HubwireFFI.Connection) throws -> (ticket: UInt64, end: Promise<Void>) {
+    try state.withLock { state in
+      let ticket: UInt64
+      do { ticket = try core.start() } catch { throw HubError(failure: error) }
+      let end = Promise<Void>()
+      state.starts[ticket] = end
+      return (ticket, end)
+    }
+  }
+
+  func isStarting(_ ticket: UInt64) -> Bool {
+    state.withLock { $0.starts[ticket] != nil }
+  }
+
+  /// Begins a stop: from now on that is all that counts.
+  func stop(_ core: HubwireFFI.Connection) -> Promise<Void> {
+    state.withLock { state in
+      let end = Promise<Void>()
+      state.stops[core.stop()] = end
+      if state.state != .disconnected {
+        change(&state, to: .disconnecting, .requested)
+      }
+      return end
+    }
+  }
+
+  /// What the core says.
+  func follow(_ change: HubwireFFI.StateChange) {
+    let new = ConnectionState(change.new)
+    state.withLock { state in
+      if state.state != .disconnecting || new == .disconnected {
+        self.change(&state, to: new, StateChange.Cause(change.cause))
+      }
+    }
+  }
+
+  func started(_ ticket: UInt64, _ fault: HubwireFFI.Fault?) {
+    let end = state.withLock { $0.starts.removeValue(forKey: ticket) }
+    end?.resolve(fault.map { .failure(HubError($0)) } ?? .success(()))
+  }
+
+  func stopped(_ ticket: UInt64) {
+    let end = state.withLock { state in
+      let end = state.stops.removeValue(forKey: ticket)
+      if state.stops.isEmpty, state.state == .disconnecting {
+        change(&state, to: .disconnected, .requested)
+      }
+      return end
+    }
+    end?.resolve(.success(()))
+  }
+
+  /// Nothing happens any more.
+  func end(_ error: HubError) {
+    let (starts, stops) = state.withLock { state in
+      defer { (state.starts, state.stops) = ([:], [:]) }
+      change(&state, to: .disconnected, .failed(error))
+      return (Array(state.starts.values), Array(state.stops.values))
+    }
+    starts.forEach { $0.resolve(.failure(error)) }
+    stops.forEach { $0.resolve(.success(())) }
+  }
+
+  /// Nobody hears of changes any more.
+  func finish() {
+    changes.finish()
+    states.finish()
+  }
+
+  /// Under the lock, so that nobody hears of changes in another order.
+  private func change(_ state: inout State, to new: ConnectionState, _ cause: StateChange.Cause) {
+    let old = state.state
+    guard old != new else { return }
+    state.state = new
+    if case .established(let id, _) = cause {
+      state.connectionID = id
+    } else if new != .disconnecting {
+      state.connectionID = nil
+    }
+    changes.send(StateChange(old: old, new: new, cause: cause))
+    states.send(new)
+  }
+}

@@ -1,0 +1,11 @@
+/// Times cross the border to the core in milliseconds.
+extension Duration {
+  var milliseconds: Double {
+    let (seconds, attoseconds) = components
+    return Double(seconds) * 1_000 + Double(attoseconds) / 1e15
+  }
+
+  init(milliseconds: Double) {
+    self = .nanoseconds(Int64(clamping: Int(min(milliseconds * 1e6, 9e18))))
+  }
+}

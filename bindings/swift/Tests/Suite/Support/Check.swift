@@ -1,0 +1,160 @@
+import Foundation
+import Hubwire
+
+/// What a test found to be otherwise than it should be.
+struct Failure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) {
+    self.description = description
+  }
+}
+
+func check(_ condition: Bool, _ what: @autoclosure () -> String) throws {
+  if !condition { throw Failure(what()) }
+}
+
+func equal<Value: Equatable>(_ found: Value, _ expected: Value, _ what: String = "value") throws {
+  if found != expected { throw Failure("\(what): \(found) instead of \(expected)") }
+}
+
+/// What a body throws, which has to be a `HubError`.
+func failure(_ what: String = "the call", _ body: () async throws -> Void) async throws -> HubError {
+  do {
+    try await body()
+  } catch let error as HubError {
+    return error
+  } catch {
+    throw Failure("\(what) failed with \(type(of: error)): \(error)")
+  }
+  throw Failure("\(what) did not fail")
+}
+
+/// The deadline of everything: long, as machines may be busy, and never waited for where all is well. What does not come is left
+/// behind, cancelled: a test that hangs is a failure and not the end of the suite.
+func within<Value: Sendable>(
+  _ what: String, seconds: Double = 20, _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+  let (first, results) = AsyncStream.makeStream(of: Result<Value, any Error>.self)
+  let task = Task {
+    do { results.yield(.success(try await body())) } catch { results.yield(.failure(error)) }
+  }
+  let clock = Task {
+    try await Task.sleep(for: .seconds(seconds))
+    results.yield(.failure(Failure("\(what) did not come within \(seconds) s")))
+  }
+  defer {
+    task.cancel()
+    clock.cancel()
+  }
+  for await result in first {
+    return try result.get()
+  }
+  throw CancellationError()
+}
+
+/// What happened, for a test that waits for it.
+final class Events<Value: Sendable>: @unchecked Sendable {
+  private let lock = NSLock()
+  private let stream: AsyncStream<Value>
+  private let continuation: AsyncStream<Value>.Continuation
+  private var iterator: AsyncStream<Value>.Iterator
+  private var list: [Value] = []
+
+  init() {
+    (stream, continuation) = AsyncStream.makeStream(of: Value.self)
+    iterator = stream.makeAsyncIterator()
+  }
+
+  func push(_ value: Value) {
+    lock.withLock { list.append(value) }
+    continuation.yield(value)
+  }
+
+  /// All that came so far.
+  var all: [Value] { lock.withLock { list } }
+
+  /// One reader at a time.
+  func next(_ what: String, seconds: Double = 20) async throws -> Value {
+    try await within(what, seconds: seconds) { [self] in
+      guard let value = await iterator.next() else { throw Failure("\(what): nothing more comes") }
+      return value
+    }
+  }
+
+  func next(_ what: String, seconds: Double = 20, where condition: (Value) -> Bool) async throws -> Value {
+    while true {
+      let value = try await next(what, seconds: seconds)
+      if condition(value) { return value }
+    }
+  }
+}
+
+/// The changes of the state of a connection, from when this is made.
+func changes(of hub: HubConnection) -> Events<StateChange> {
+  let events = Events<StateChange>()
+  let stream = hub.stateChanges
+  Task { for await change in stream { events.push(change) } }
+  return events
+}
+
+func events(of hub: HubConnection) -> Events<ConnectionEvent> {
+  let events = Events<ConnectionEvent>()
+  let stream = hub.events
+  Task { for await event in stream { events.push(event) } }
+  return events
+}
+
+extension Events where Value == StateChange {
+  @discardableResult
+  func reach(_ state: ConnectionState, seconds: Double = 20) async throws -> StateChange {
+    try await next("the state \(state)", seconds: seconds) { $0.new == state }
+  }
+}
+
+/// Any JSON.
+enum JSON: Codable, Hashable, Sendable {
+  case null
+  case bool(Bool)
+  case int(Int64)
+  case number(Double)
+  case text(String)
+  case list([JSON])
+  case object([String: JSON])
+
+  init(from decoder: any Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    if value.decodeNil() {
+      self = .null
+    } else if let bool = try? value.decode(Bool.self) {
+      self = .bool(bool)
+    } else if let int = try? value.decode(Int64.self) {
+      self = .int(int)
+    } else if let number = try? value.decode(Double.self) {
+      self = .number(number)
+    } else if let text = try? value.decode(String.self) {
+      self = .text(text)
+    } else if let list = try? value.decode([JSON].self) {
+      self = .list(list)
+    } else {
+      self = .object(try value.decode([String: JSON].self))
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .null: try container.encodeNil()
+    case .bool(let value): try container.encode(value)
+    case .int(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .text(let value): try container.encode(value)
+    case .list(let value): try container.encode(value)
+    case .object(let value): try container.encode(value)
+    }
+  }
+
+  subscript(key: String) -> JSON? {
+    if case .object(let members) = self { members[key] } else { nil }
+  }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import Hubwire
+
+/// What a test has: the programs, and connections that end with it.
+final class Test: @unchecked Sendable {
+  let server: Server
+  let proxy: Proxy
+  let files: Files
+  let folder: URL
+  private let lock = NSLock()
+  private var hubs: [HubConnection] = []
+
+  init(_ server: Server, _ proxy: Proxy, _ files: Files) throws {
+    (self.server, self.proxy, self.files) = (server, proxy, files)
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent("hubwire-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  /// A connection to the interop hub, straight to the server.
+  func hub(_ configure: (inout HubConfiguration) -> Void = { _ in }) throws -> HubConnection {
+    try hub(server.url(), configure)
+  }
+
+  /// One through the fault proxy, that comes back at once.
+  func proxied(_ configure: (inout HubConfiguration) -> Void = { _ in }) throws -> HubConnection {
+    try hub(proxy.url()) { options in
+      options.retry = .quick
+      configure(&options)
+    }
+  }
+
+  func hub(_ url: URL, _ configure: (inout HubConfiguration) -> Void = { _ in }) throws -> HubConnection {
+    let hub = try HubConnection(url: url, configure: configure)
+    lock.withLock { hubs.append(hub) }
+    return hub
+  }
+
+  func started(_ configure: (inout HubConfiguration) -> Void = { _ in }) async throws -> HubConnection {
+    let hub = try hub(configure)
+    try await within("the start") { try await hub.start() }
+    return hub
+  }
+
+  func end() async throws {
+    let hubs = lock.withLock { self.hubs }
+    for hub in hubs {
+      try await within("the stop of a connection") { await hub.stop() }
+      hub.close()
+    }
+    try? FileManager.default.removeItem(at: folder)
+  }
+}
+
+extension RetryPolicy {
+  /// Comes back at once.
+  static let quick: RetryPolicy = {
+    var policy = RetryPolicy.table(Array(repeating: .milliseconds(50), count: 200))
+    policy.retriesFirstStart = true
+    return policy
+  }()
+
+  /// Comes back by itself only after a minute.
+  static let slow: RetryPolicy = {
+    var policy = RetryPolicy.table([.seconds(60), .seconds(60)])
+    policy.retriesFirstStart = true
+    return policy
+  }()
+}
+
+/// What the suite reads and runs.
+struct Files: Sendable {
+  let server: String
+  let proxy: String
+  let scenarios: String
+  let vectors: String
+  let only: String
+
+  init(_ arguments: [String]) throws {
+    func value(_ name: String) -> String? {
+      arguments.firstIndex(of: "--\(name)").flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
+    }
+    func required(_ name: String) throws -> String {
+      guard let value = value(name) else { throw Failure("--\(name) is missing") }
+      return value
+    }
+    server = try required("server")
+    proxy = try required("proxy")
+    scenarios = try required("scenarios")
+    vectors = try required("vectors")
+    only = value("only") ?? ""
+  }
+}
+
+struct Scenario: Sendable {
+  let id: String
+  /// Seconds.
+  var limit: Double = 60
+  let run: @Sendable (Test) async throws -> Void
+
+  init(_ id: String, limit: Double = 60, _ run: @escaping @Sendable (Test) async throws -> Void) {
+    (self.id, self.limit, self.run) = (id, limit, run)
+  }
+}
+
+private struct List: Decodable {
+  struct Line: Decodable { let id: String }
+  let scenarios: [Line]
+}
+
+/// Runs all tests and says in one line what became of each. True if all is well.
+func runAll(_ scenarios: [Scenario], _ files: Files) async throws -> Bool {
+  let list = try JSONDecoder().decode(List.self, from: Data(contentsOf: URL(fileURLWithPath: files.scenarios)))
+  let known = Set(list.scenarios.map(\.id))
+  var (passed, failed) = (0, 0)
+  func fail(_ id: String, _ reason: String) {
+    failed += 1
+    say("FAIL \(id): \(reason.replacingOccurrences(of: "\n", with: " "))")
+  }
+  let ids = scenarios.map(\.id)
+  for id in known.subtracting(ids).sorted() {
+    fail(id, "there is no test for it")
+  }
+  for id in Set(ids).subtracting(known).sorted() where !id.hasPrefix("own.") {
+    fail(id, "it is not in the list of scenarios")
+  }
+  if Set(ids).count < ids.count {
+    fail("own.ids", "two tests have the same id")
+  }
+  let server = try await Server(files.server)
+  let proxy = try await Proxy(files.proxy, upstream: server.host)
+  for scenario in scenarios where files.only.isEmpty || scenario.id.contains(files.only) {
+    do {
+      let test = try Test(server, proxy, files)
+      let result: Result<Void, any Error>
+      do {
+        try await within("the end of the test", seconds: scenario.limit) { try await scenario.run(test) }
+        result = .success(())
+      } catch {
+        result = .failure(error)
+      }
+      try await proxy.unblock()
+      try await test.end()
+      try result.get()
+      passed += 1
+      say("ok \(scenario.id)")
+    } catch {
+      fail(scenario.id, "\(error)")
+    }
+  }
+  try await proxy.stop()
+  try await server.stop()
+  say("\(passed) passed, \(failed) failed")
+  return failed == 0
+}
+
+func say(_ line: String) {
+  FileHandle.standardOutput.write(Data((line + "\n").utf8))
+}
