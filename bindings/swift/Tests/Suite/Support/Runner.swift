@@ -9,6 +9,7 @@ final class Test: @unchecked Sendable {
   let folder: URL
   private let lock = NSLock()
   private var hubs: [HubConnection] = []
+  private var weak: [WeakReference] = []
 
   init(_ server: Server, _ proxy: Proxy, _ files: Files) throws {
     (self.server, self.proxy, self.files) = (server, proxy, files)
@@ -48,6 +49,23 @@ final class Test: @unchecked Sendable {
       hub.close()
     }
     try? FileManager.default.removeItem(at: folder)
+    weak = hubs.map { WeakReference($0) }
+    lock.withLock { self.hubs = [] }
+  }
+
+  /// Of every test: nothing holds what has ended.
+  func noneLeft() async throws {
+    for reference in weak {
+      _ = try await until("the end of a connection that was closed") { reference.hub == nil ? true : nil }
+    }
+  }
+}
+
+final class WeakReference: @unchecked Sendable {
+  weak var hub: HubConnection?
+
+  init(_ hub: HubConnection) {
+    self.hub = hub
   }
 }
 
@@ -141,6 +159,7 @@ func runAll(_ scenarios: [Scenario], _ files: Files) async throws -> Bool {
       try await proxy.unblock()
       try await test.end()
       try result.get()
+      try await test.noneLeft()
       passed += 1
       say("ok \(scenario.id)")
     } catch {
