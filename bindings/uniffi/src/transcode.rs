@@ -85,8 +85,10 @@ pub fn from_json(encoding: Encoding, json: Bytes) -> Result<Payload, TranscodeEr
 }
 
 fn write_json(value: &ValueRef<'_>, json: &mut Vec<u8>, depth: usize) -> Result<(), TranscodeError> {
-    let deeper =
-        depth.checked_sub(1).ok_or_else(|| error(format!("it is nested more than {MAX_DEPTH} times")))?;
+    // An extension is written as an object in an object.
+    let levels = if matches!(value, ValueRef::Ext(..)) { 3 } else { 1 };
+    let too_deep = || error(format!("it is nested more than {MAX_DEPTH} times"));
+    let deeper = depth.checked_sub(levels).ok_or_else(too_deep)?;
     match value {
         ValueRef::Nil => json.extend_from_slice(b"null"),
         ValueRef::Boolean(is) => json.extend_from_slice(if *is { b"true" } else { b"false" }),

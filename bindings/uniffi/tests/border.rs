@@ -83,7 +83,8 @@ fn what_cannot_be_sent_is_misuse() {
 
 #[test]
 fn settings_that_are_not_possible_are_named() {
-    let wrong: [(&str, fn(&mut Settings)); 6] = [
+    type Change = fn(&mut Settings);
+    let wrong: [(&str, Change); 6] = [
         ("keepAliveInterval", |settings| settings.keep_alive_interval = Some(-1.0)),
         ("serverTimeout", |settings| settings.server_timeout = Some(f64::INFINITY)),
         ("delays", |settings| settings.retry = Some(RetrySchedule::Table { delays: vec![f64::NAN] })),

@@ -113,6 +113,12 @@ fn nesting_ends() {
     assert!(to_json(&packed(&nested(MAX_DEPTH - 1))).is_ok());
     let error = to_json(&packed(&nested(MAX_DEPTH))).unwrap_err().to_string();
     assert!(error.contains("128"), "{error}");
+    for depth in 0..=MAX_DEPTH {
+        let extension = (0..depth).fold(Packed::Ext(7, vec![1]), |inner, _| Packed::Array(vec![inner]));
+        if let Ok(json) = to_json(&packed(&extension)) {
+            serde_json::from_slice::<Value>(&json).unwrap();
+        }
+    }
     let deep = Payload::from_encoder(Encoding::MessagePack, vec![0x91; 1_000_000].into());
     assert!(to_json(&deep).is_err());
     let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -1,4 +1,5 @@
-//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | node | size | bench | lint`.
+//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | node | kotlin | swift | size |
+//! bench | lint`.
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
@@ -8,15 +9,19 @@ mod delivery;
 mod demo;
 mod fuzz;
 mod interop;
+mod kotlin;
 mod lint;
+mod native;
 mod node;
 mod process;
 mod recovery;
+mod scenarios;
 mod setup;
 mod sim;
 mod steps;
 mod suites;
 mod summary;
+mod swift;
 mod vectors;
 mod wasm;
 mod web;
@@ -38,7 +43,9 @@ cargo xtask COMMAND
   size [--functions]             build it, and what it weighs: raw, gzip, brotli; fails above the budget;
                                  with --functions what is large in the WebAssembly module
   node                           build the npm package @hubwire/node into bindings/node/dist
-  bench web|node                 what messages cost in Chromium, or in Node, beside the official client
+  kotlin                         build the Kotlin library
+  swift                          build the Swift package
+  bench web|node|kotlin          what messages cost in Chromium, in Node or on the JVM, beside the official client
   lint                           fmt, clippy, rustdoc, cargo-deny
   help                           this text";
 
@@ -52,10 +59,13 @@ fn main() -> ExitCode {
         Some(("web", rest)) => web::command(rest),
         Some(("size", rest)) => web::size_command(rest),
         Some(("node", rest)) => node::command(rest),
+        Some(("kotlin", rest)) => kotlin::command(rest),
+        Some(("swift", rest)) => swift::command(rest),
         Some(("bench", rest)) => match rest.split_first().map(|(what, rest)| (what.as_str(), rest)) {
             Some(("web", rest)) => web::bench(rest),
             Some(("node", rest)) => node::bench(rest),
-            _ => Err("bench takes what is to be measured: web, node".into()),
+            Some(("kotlin", rest)) => kotlin::bench(rest),
+            _ => Err("bench takes what is to be measured: web, node, kotlin".into()),
         },
         Some(("lint", [])) => lint::command(),
         Some(("lint", _)) => Err("lint takes no arguments".into()),

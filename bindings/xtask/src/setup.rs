@@ -16,8 +16,12 @@ pub(crate) enum Need {
     Npm(&'static str),
     /// A Go program of the interop suite, built.
     Go(&'static str),
+    /// Java and Maven.
+    Java,
     /// The Java program of the interop suite, built.
     Maven,
+    /// Swift, with a C library of its own.
+    Swift,
     /// Python with what the interop suite's Python program needs, in an environment of its own.
     Python,
     /// The standard library for wasm32.
@@ -43,11 +47,15 @@ impl Need {
                 npm_ci(&root().join(folder), folder)
             }
             Self::Go(name) => go_build(&go()?, name),
-            Self::Maven => {
+            Self::Java => {
                 tool("java", "--version", (17, 0), &["openjdk-17-jdk-headless"])?;
-                tool("mvn", "--version", (3, 6), &["maven"])?;
+                tool("mvn", "--version", (3, 6), &["maven"])
+            }
+            Self::Maven => {
+                Self::Java.provide()?;
                 maven_package()
             }
+            Self::Swift => swift(),
             Self::Python => {
                 tool("python3", "--version", (3, 10), &["python3", "python3-venv"])?;
                 python_environment()
@@ -218,6 +226,32 @@ pub(crate) fn cache_folder() -> PathBuf {
 
 fn wasm_folder() -> PathBuf {
     cache_folder().join("wasm-toolchain")
+}
+
+/// The folder of the toolchain's programs, if there is none on the machine. What is unpacked there cannot be moved.
+fn swift_folder() -> PathBuf {
+    cache_folder().join("swift-toolchain")
+}
+
+fn has_swift() -> bool {
+    installed("swift", "--version").is_some_and(|version| version >= (6, 0))
+}
+
+fn swift() -> Result<()> {
+    if has_swift() {
+        return Ok(());
+    }
+    let script = root().join("bindings/xtask/scripts/swift-toolchain.sh");
+    if !swift_folder().join(".complete").is_file() {
+        tool("patchelf", "--version", (0, 10), &["patchelf"])?;
+        step("Swift toolchain", || run(program("bash").arg(script).arg(swift_folder())))?;
+    }
+    Ok(())
+}
+
+/// The program `swift`.
+pub(crate) fn swift_program() -> PathBuf {
+    if has_swift() { "swift".into() } else { swift_folder().join("bin/swift") }
 }
 
 /// The environment in which cargo finds the standard library for wasm32.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Output, cargo, in_ci, run_and_read};
 use crate::setup::Need;
 use crate::summary::{self, Counts, Outcome, Row};
-use crate::{Result, delivery, demo, fuzz, interop, node, recovery, sim, vectors, wasm, web};
+use crate::{Result, delivery, demo, fuzz, interop, kotlin, node, recovery, sim, swift, vectors, wasm, web};
 
 struct Suite {
     name: &'static str,
@@ -17,7 +17,7 @@ struct Suite {
 /// Linking a test program takes more than a gigabyte, so more jobs need more memory than most machines have to spare.
 pub(crate) const JOBS: &str = "-j2";
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 13] = [
     Suite {
         name: "rust",
         about: "unit, integration and doc tests of the workspace",
@@ -77,6 +77,18 @@ const SUITES: [Suite; 11] = [
         about: "the Node package: builds, and works in processes and worker threads",
         needs: node::NEEDS,
         run: |_| node::suite().map(Outcome::Ran),
+    },
+    Suite {
+        name: "kotlin",
+        about: "the Kotlin library: builds, is small enough, and works on the JVM",
+        needs: kotlin::NEEDS,
+        run: |_| kotlin::suite().map(Outcome::Ran),
+    },
+    Suite {
+        name: "swift",
+        about: "the Swift package: builds, and works on this system",
+        needs: swift::NEEDS,
+        run: |_| swift::suite().map(Outcome::Ran),
     },
     Suite {
         name: "fuzz",

@@ -3,6 +3,7 @@
 use super::{PACKAGE, build, folder, packaging, worker};
 use crate::Result;
 use crate::process::{Heartbeat, build_binaries, program, run_and_read};
+use crate::scenarios;
 use crate::setup::Need;
 use crate::summary::{self, Counts};
 use crate::web::counted;
@@ -25,6 +26,8 @@ pub(crate) fn suite() -> Result<Counts> {
         node.arg(option).arg(binary);
     }
     let _heartbeat = Heartbeat::start("tests in Node");
-    counts.add(counted("node", &run_and_read(&mut node)?));
+    let output = run_and_read(&mut node)?;
+    counts.add(counted("node", &output));
+    counts.add(scenarios::in_typescript(&output)?);
     Ok(counts)
 }

@@ -1,0 +1,104 @@
+//! `cargo xtask kotlin`: the Kotlin library, from the crate to the jar. Also its tests and its measurements.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::native::{self, Language};
+use crate::process::{Heartbeat, build_binaries, program, root, run, run_and_read};
+use crate::scenarios;
+use crate::setup::{Need, target_folder};
+use crate::steps::{self, Step};
+use crate::summary::{self, Counts};
+
+const FOLDER: &str = "bindings/kotlin";
+
+pub(crate) const NEEDS: &[Need] = &[Need::Java];
+
+/// Each needs what those before have made.
+const STEPS: [Step; 4] =
+    [("compile", native::compile), ("bindings", bindings), ("native library", native_library), ("jar", jar)];
+
+/// Build output, outside of the sources.
+fn output() -> PathBuf {
+    target_folder().join("kotlin")
+}
+
+pub(crate) fn command(args: &[String]) -> Result<()> {
+    if let Some(other) = args.first() {
+        return Err(format!("kotlin takes no arguments, not \"{other}\""));
+    }
+    Need::Java.provide()?;
+    if summary::print(&steps::run("kotlin", &STEPS)).failed > 0 {
+        return Err("the library is not built".into());
+    }
+    println!("kotlin: {} is ready", output().join("hubwire.jar").display());
+    Ok(())
+}
+
+/// `cargo xtask bench kotlin`: what messages and calls cost beside the official Java client. Slow machines are no failure.
+pub(crate) fn bench(args: &[String]) -> Result<()> {
+    command(&[])?;
+    let programs = programs()?;
+    println!("bench: some minutes; other programs disturb it");
+    let mut maven = maven();
+    maven.arg(format!("-Dhubwire.programs={}", programs.display()));
+    maven.arg(format!("-Dbench={}", args.join(" ")));
+    run(maven.args(["-Pbench", "verify"]))
+}
+
+pub(crate) fn suite() -> Result<Counts> {
+    let mut counts = summary::print(&steps::run("kotlin", &STEPS));
+    if counts.failed > 0 {
+        return Ok(counts);
+    }
+    let mut maven = maven();
+    maven.arg(format!("-Dhubwire.programs={}", programs()?.display()));
+    let _heartbeat = Heartbeat::start("tests on the JVM");
+    counts.add(scenarios::counted("kotlin", &run_and_read(maven.arg("verify"))?)?);
+    Ok(counts)
+}
+
+fn maven() -> Command {
+    let mut maven = program("mvn");
+    let output = output();
+    maven.args(["--batch-mode", "--quiet"]).current_dir(root().join(FOLDER));
+    for (name, folder) in [
+        ("output", output.clone()),
+        ("hubwire.generated", generated()),
+        ("hubwire.native", output.join("native")),
+    ] {
+        maven.arg(format!("-D{name}={}", folder.display()));
+    }
+    maven
+}
+
+/// The folder of the programs that tests talk to.
+fn programs() -> Result<PathBuf> {
+    let programs = build_binaries(&["interop-server", "fault-proxy"])?;
+    let folder = programs.first().and_then(|program| program.parent()).map(Path::to_owned);
+    folder.ok_or_else(|| "cargo did not build the programs".into())
+}
+
+fn generated() -> PathBuf {
+    output().join("bindgen")
+}
+
+fn bindings() -> Result<()> {
+    native::bindings(Language::Kotlin, &generated())
+}
+
+/// Where JNA looks for it in a jar.
+fn native_library() -> Result<()> {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        "windows" => "win32",
+        other => other,
+    };
+    let machine = std::env::consts::ARCH.replace("x86_64", "x86-64");
+    native::ship(&output().join("native").join(format!("{system}-{machine}")).join(native::shared_name()))
+}
+
+fn jar() -> Result<()> {
+    run(maven().args(["-DskipTests", "package"]))
+}

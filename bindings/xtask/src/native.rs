@@ -1,0 +1,101 @@
+//! The library behind the Kotlin and Swift packages: built as it is shipped, weighed, and described to both languages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::Result;
+use crate::process::{cargo, executables, program, run};
+use crate::setup::target_folder;
+use crate::suites::JOBS;
+
+/// How it is compiled.
+const PROFILE: &str = "ffi";
+
+/// What applications ship of it at most, in bytes, for Linux on x86-64.
+const BUDGET: u64 = 4_000_000;
+
+/// A language that bindings are written for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Language {
+    Kotlin,
+    Swift,
+}
+
+impl Language {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kotlin => "kotlin",
+            Self::Swift => "swift",
+        }
+    }
+}
+
+/// Compiles the library, shared and as an archive.
+pub(crate) fn compile() -> Result<()> {
+    // Not together with the crate type `lib`: there would be no link-time optimisation.
+    let types = "cdylib,staticlib";
+    run(cargo().args([
+        "rustc",
+        "--package",
+        "hubwire-ffi",
+        "--lib",
+        "--profile",
+        PROFILE,
+        "--crate-type",
+        types,
+        JOBS,
+    ]))
+}
+
+fn folder() -> PathBuf {
+    target_folder().join(PROFILE)
+}
+
+/// The file of the shared library, by its name here.
+pub(crate) fn shared() -> PathBuf {
+    folder().join(shared_name())
+}
+
+pub(crate) fn shared_name() -> String {
+    format!("{}hubwire_ffi{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+/// The archive.
+pub(crate) fn archive() -> PathBuf {
+    folder().join("libhubwire_ffi.a")
+}
+
+/// Writes the foreign side of the border into an empty folder.
+pub(crate) fn bindings(language: Language, to: &Path) -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--package", "hubwire-bindgen", JOBS]);
+    let programs = executables(build, &["hubwire-bindgen"])?;
+    let bindgen = programs.first().ok_or("cargo did not build hubwire-bindgen")?;
+    empty(to)?;
+    run(program(bindgen).arg(shared()).arg(to).arg(language.name()))
+}
+
+/// An empty folder.
+pub(crate) fn empty(folder: &Path) -> Result<()> {
+    // It may not be there yet; what else can be wrong, the next step says.
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+/// Copies the shared library without what nobody needs to run it.
+pub(crate) fn ship(to: &Path) -> Result<()> {
+    let from = shared();
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    fs::copy(&from, to).map_err(|error| format!("{}: {error}", from.display()))?;
+    // What describes the border to the program that writes the bindings is among the symbols, so it is not stripped before.
+    run(program("strip").arg(if cfg!(target_os = "macos") { "-x" } else { "--strip-all" }).arg(to))?;
+    let bytes = fs::metadata(to).map_err(|error| format!("{}: {error}", to.display()))?.len();
+    println!("  {}: {:.2} MB", to.display(), bytes as f64 / 1e6);
+    let is_measured = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    if is_measured && bytes > BUDGET {
+        return Err(format!("the library has {bytes} bytes, the budget is {BUDGET}"));
+    }
+    Ok(())
+}
