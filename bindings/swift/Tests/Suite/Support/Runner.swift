@@ -91,7 +91,16 @@ struct Files: Sendable {
   let proxy: String
   let scenarios: String
   let vectors: String
+  /// Parts of ids, with commas between them.
   let only: String
+
+  func wants(_ id: String) -> Bool {
+    only.isEmpty || only.split(separator: ",").contains { id.contains($0) }
+  }
+
+  /// What all packages share.
+  private static let tests = (0..<6).reduce(URL(fileURLWithPath: #filePath)) { url, _ in url.deletingLastPathComponent() }
+    .appendingPathComponent("tests")
 
   init(_ arguments: [String]) throws {
     func value(_ name: String) -> String? {
@@ -103,8 +112,8 @@ struct Files: Sendable {
     }
     server = try required("server")
     proxy = try required("proxy")
-    scenarios = try required("scenarios")
-    vectors = try required("vectors")
+    scenarios = value("scenarios") ?? Self.tests.appendingPathComponent("scenarios/scenarios.json").path
+    vectors = value("vectors") ?? Self.tests.appendingPathComponent("vectors/messages.json").path
     only = value("only") ?? ""
   }
 }
@@ -146,7 +155,7 @@ func runAll(_ scenarios: [Scenario], _ files: Files) async throws -> Bool {
   }
   let server = try await Server(files.server)
   let proxy = try await Proxy(files.proxy, upstream: server.host)
-  for scenario in scenarios where files.only.isEmpty || scenario.id.contains(files.only) {
+  for scenario in scenarios where files.wants(scenario.id) {
     do {
       let test = try Test(server, proxy, files)
       let result: Result<Void, any Error>
