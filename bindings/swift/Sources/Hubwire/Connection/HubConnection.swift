@@ -269,7 +269,7 @@ public final class HubConnection: Sendable {
         follow(ConnectionEvent(event))
       case .retry(let request, let count, let elapsed, let fault, let change):
         let context = RetryContext(
-          previousRetryCount: Int(count), elapsed: Duration(milliseconds: elapsed), reason: HubError(fault))
+          previousRetryCount: Int(clamping: count), elapsed: Duration(milliseconds: elapsed), reason: HubError(fault))
         askPolicy(request, context, change)
       case .token(let question):
         askToken(question)

@@ -1,5 +1,5 @@
 #if canImport(UIKit) && !os(watchOS)
-  import UIKit
+  import Foundation
 
   /// Tells connections whether the application is seen. Coming back they connect at once, as the device may have slept.
   ///
@@ -15,12 +15,13 @@
 
     public func begin(_ report: @escaping @Sendable (Hint) -> Void) -> @Sendable () -> Void {
       let center = NotificationCenter.default
+      // By their names: UIKit's constants belong to the main actor.
+      let left = Notification.Name("UIApplicationDidEnterBackgroundNotification")
+      let back = Notification.Name("UIApplicationWillEnterForegroundNotification")
       // Held by the closure that ends them, and touched by nothing else.
       nonisolated(unsafe) let observers = [
-        center.addObserver(forName: UIApplication.didEnterBackgroundNotification, object: nil, queue: nil) { _ in
-          report(.background)
-        },
-        center.addObserver(forName: UIApplication.willEnterForegroundNotification, object: nil, queue: nil) { _ in
+        center.addObserver(forName: left, object: nil, queue: nil) { _ in report(.background) },
+        center.addObserver(forName: back, object: nil, queue: nil) { _ in
           report(.foreground)
           report(.resumed)
         },

@@ -117,7 +117,7 @@ extension ConnectionEvent {
     switch event {
     case .retryScheduled(let count, let delay, let fault):
       self = .retryScheduled(
-        previousRetryCount: Int(count), delay: Duration(milliseconds: delay), reason: HubError(fault))
+        previousRetryCount: Int(clamping: count), delay: Duration(milliseconds: delay), reason: HubError(fault))
     case .resumed: self = .resumed
     case .outboxChanged(let outbox): self = .outboxChanged(OutboxProgress(outbox))
     case .storeFailed(let fault): self = .storeFailed(HubError(fault))
@@ -146,27 +146,27 @@ extension Quality {
 
 extension OutboxProgress {
   init(_ outbox: HubwireFFI.OutboxProgress) {
-    depth = Int(outbox.depth)
-    bytes = Int(outbox.bytes)
+    depth = Int(clamping: outbox.depth)
+    bytes = Int(clamping: outbox.bytes)
     oldestAge = outbox.oldestAge.map(Duration.init(milliseconds:))
   }
 }
 
 extension Metrics {
   init(_ metrics: HubwireFFI.Metrics) {
-    connections = Int(metrics.connections)
-    reconnections = Int(metrics.reconnections)
-    resumes = Int(metrics.resumes)
-    retries = Int(metrics.retries)
-    messagesSent = Int(metrics.messagesSent)
-    messagesReceived = Int(metrics.messagesReceived)
-    duplicatesDropped = Int(metrics.duplicatesDropped)
-    gaps = Int(metrics.gaps)
-    acknowledged = Int(metrics.acknowledged)
-    nacked = Int(metrics.nacked)
-    malformed = Int(metrics.malformed)
-    recoveries = Int(metrics.recoveries)
-    snapshots = Int(metrics.snapshots)
+    connections = Int(clamping: metrics.connections)
+    reconnections = Int(clamping: metrics.reconnections)
+    resumes = Int(clamping: metrics.resumes)
+    retries = Int(clamping: metrics.retries)
+    messagesSent = Int(clamping: metrics.messagesSent)
+    messagesReceived = Int(clamping: metrics.messagesReceived)
+    duplicatesDropped = Int(clamping: metrics.duplicatesDropped)
+    gaps = Int(clamping: metrics.gaps)
+    acknowledged = Int(clamping: metrics.acknowledged)
+    nacked = Int(clamping: metrics.nacked)
+    malformed = Int(clamping: metrics.malformed)
+    recoveries = Int(clamping: metrics.recoveries)
+    snapshots = Int(clamping: metrics.snapshots)
     connectLatency = metrics.connectLatency.map(Duration.init(milliseconds:))
     outbox = OutboxProgress(metrics.outbox)
     quality = Quality(metrics.quality)

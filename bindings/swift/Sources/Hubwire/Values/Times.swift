@@ -6,6 +6,6 @@ extension Duration {
   }
 
   init(milliseconds: Double) {
-    self = .nanoseconds(Int64(clamping: Int(min(milliseconds * 1e6, 9e18))))
+    self = .nanoseconds(Int64(max(-9e18, min(milliseconds * 1e6, 9e18))))
   }
 }

@@ -35,7 +35,7 @@ let delivering: [Scenario] = [
     try await hub.start()
     let got = Events<String>()
     hub.on("event") { (message: [String: JSON]) in
-      guard case .text(let id)? = message["messageId"] else { throw Broken(text: "no id") }
+      guard case .string(let id)? = message["messageId"] else { throw Broken(text: "no id") }
       got.push(id)
       // Says nothing in this mode.
       throw Broken(text: "ignored")
@@ -73,14 +73,14 @@ let delivering: [Scenario] = [
       hub.on("eventDelta") { (change: [String: JSON]) in parts.push(change) }
       let group = "delta-\(encoding)"
       try await hub.invoke("Join", group)
-      let first: [String: JSON] = ["taskId": .text(group), "a": .int(1), "b": .text("same")]
-      let second: [String: JSON] = ["taskId": .text(group), "a": .int(2), "b": .text("same")]
+      let first: [String: JSON] = ["taskId": .string(group), "a": .integer(1), "b": .string("same")]
+      let second: [String: JSON] = ["taskId": .string(group), "a": .integer(2), "b": .string("same")]
       try await hub.invoke("Change", group, "event", group, first)
       let one = try await whole.next("the object")
-      try equal(one["a"], .int(1), "member")
+      try equal(one["a"], .integer(1), "member")
       try await hub.invoke("Change", group, "event", group, second)
       let two = try await whole.next("the object, changed")
-      try equal([two["a"], two["b"]], [.int(2), .text("same")], "members")
+      try equal([two["a"], two["b"]], [.integer(2), .string("same")], "members")
       let change = try await parts.next("the change") { "\($0)".contains("2") }
       try check(!"\(change)".contains("same"), "the change has what has not changed: \(change)")
     }

@@ -30,8 +30,8 @@ private func bytes(_ hex: String) -> Data {
 /// The value as it is compared: integers of any size and fractions are one thing in JSON.
 private func same(_ left: JSON?, _ right: JSON?) -> Bool {
   switch (left, right) {
-  case (.int(let a)?, .number(let b)?), (.number(let b)?, .int(let a)?): Double(a) == b
-  case (.list(let a)?, .list(let b)?): a.count == b.count && zip(a, b).allSatisfy { same($0, $1) }
+  case (.integer(let a)?, .number(let b)?), (.number(let b)?, .integer(let a)?): Double(a) == b
+  case (.array(let a)?, .array(let b)?): a.count == b.count && zip(a, b).allSatisfy { same($0, $1) }
   case (.object(let a)?, .object(let b)?): a.keys == b.keys && a.allSatisfy { same($0.value, b[$0.key]) }
   default: left == right
   }
@@ -40,25 +40,25 @@ private func same(_ left: JSON?, _ right: JSON?) -> Bool {
 /// Whether it has a value that JSON has no words for.
 private func isBeyond(_ value: JSON) -> Bool {
   switch value {
-  case .list(let list): list.contains(where: isBeyond)
+  case .array(let list): list.contains(where: isBeyond)
   case .object(let members): members["$msgpack"] != nil || members.values.contains(where: isBeyond)
   default: false
   }
 }
 
 private func text(_ value: JSON?) -> String? {
-  if case .text(let text)? = value, !text.isEmpty { text } else { nil }
+  if case .string(let text)? = value, !text.isEmpty { text } else { nil }
 }
 
 private func read(_ vector: Vectors.Vector, _ encoding: HubwireFFI.Encoding, _ frame: Data, canonical: Bool) throws {
   let name = "\(vector.name) in \(encoding)"
   guard let found = try inspect(encoding: encoding, frame: frame) else { throw Failure("\(name): not known") }
   let message = vector.message
-  try equal(JSON.int(Int64(found.messageType)), message["type"], "\(name): type")
+  try equal(JSON.integer(Int64(found.messageType)), message["type"], "\(name): type")
   try equal(found.invocationId, text(message["invocationId"]), "\(name): id")
   try equal(found.target, text(message["target"]), "\(name): target")
   try equal(found.error, text(message["error"]), "\(name): error")
-  let ids = if case .list(let list)? = message["streamIds"] { list.compactMap { text($0) } } else { [String]() }
+  let ids = if case .array(let list)? = message["streamIds"] { list.compactMap { text($0) } } else { [String]() }
   try equal(found.streamIds, ids, "\(name): uploads")
   let payload = message["arguments"] ?? message["item"] ?? message["result"]
   try equal(found.payload == nil, payload == nil, "\(name): whether there is a payload")
@@ -81,7 +81,7 @@ private func read(_ vector: Vectors.Vector, _ encoding: HubwireFFI.Encoding, _ f
 private func isSimple(_ value: JSON) -> Bool {
   switch value {
   case .object(let members): members.count < 2 && members.values.allSatisfy(isSimple)
-  case .list(let list): list.allSatisfy(isSimple)
+  case .array(let list): list.allSatisfy(isSimple)
   case .number(let number): number != number.rounded()
   default: true
   }

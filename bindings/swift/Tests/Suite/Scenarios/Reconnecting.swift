@@ -67,7 +67,7 @@ let reconnecting: [Scenario] =
       try await states.reach(.reconnecting)
       open.yield()
       let answer = try await within("the answer") { try await again.value }
-      try equal(answer["value"], .int(3), "answer")
+      try equal(answer["value"], .integer(3), "answer")
     },
     Scenario("reconnect.half-open") { test in
       let hub = try test.proxied {

@@ -113,48 +113,4 @@ extension Events where Value == StateChange {
 }
 
 /// Any JSON.
-enum JSON: Codable, Hashable, Sendable {
-  case null
-  case bool(Bool)
-  case int(Int64)
-  case number(Double)
-  case text(String)
-  case list([JSON])
-  case object([String: JSON])
-
-  init(from decoder: any Decoder) throws {
-    let value = try decoder.singleValueContainer()
-    if value.decodeNil() {
-      self = .null
-    } else if let bool = try? value.decode(Bool.self) {
-      self = .bool(bool)
-    } else if let int = try? value.decode(Int64.self) {
-      self = .int(int)
-    } else if let number = try? value.decode(Double.self) {
-      self = .number(number)
-    } else if let text = try? value.decode(String.self) {
-      self = .text(text)
-    } else if let list = try? value.decode([JSON].self) {
-      self = .list(list)
-    } else {
-      self = .object(try value.decode([String: JSON].self))
-    }
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .null: try container.encodeNil()
-    case .bool(let value): try container.encode(value)
-    case .int(let value): try container.encode(value)
-    case .number(let value): try container.encode(value)
-    case .text(let value): try container.encode(value)
-    case .list(let value): try container.encode(value)
-    case .object(let value): try container.encode(value)
-    }
-  }
-
-  subscript(key: String) -> JSON? {
-    if case .object(let members) = self { members[key] } else { nil }
-  }
-}
+typealias JSON = JSONValue

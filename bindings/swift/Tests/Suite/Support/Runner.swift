@@ -9,6 +9,7 @@ final class Test: @unchecked Sendable {
   let folder: URL
   private let lock = NSLock()
   private var hubs: [HubConnection] = []
+  private var weak: [WeakReference] = []
 
   init(_ server: Server, _ proxy: Proxy, _ files: Files) throws {
     (self.server, self.proxy, self.files) = (server, proxy, files)
@@ -48,6 +49,23 @@ final class Test: @unchecked Sendable {
       hub.close()
     }
     try? FileManager.default.removeItem(at: folder)
+    weak = hubs.map { WeakReference($0) }
+    lock.withLock { self.hubs = [] }
+  }
+
+  /// Of every test: nothing holds what has ended.
+  func noneLeft() async throws {
+    for reference in weak {
+      _ = try await until("the end of a connection that was closed") { reference.hub == nil ? true : nil }
+    }
+  }
+}
+
+final class WeakReference: @unchecked Sendable {
+  weak var hub: HubConnection?
+
+  init(_ hub: HubConnection) {
+    self.hub = hub
   }
 }
 
@@ -73,7 +91,16 @@ struct Files: Sendable {
   let proxy: String
   let scenarios: String
   let vectors: String
+  /// Parts of ids, with commas between them.
   let only: String
+
+  func wants(_ id: String) -> Bool {
+    only.isEmpty || only.split(separator: ",").contains { id.contains($0) }
+  }
+
+  /// What all packages share.
+  private static let tests = (0..<6).reduce(URL(fileURLWithPath: #filePath)) { url, _ in url.deletingLastPathComponent() }
+    .appendingPathComponent("tests")
 
   init(_ arguments: [String]) throws {
     func value(_ name: String) -> String? {
@@ -85,8 +112,8 @@ struct Files: Sendable {
     }
     server = try required("server")
     proxy = try required("proxy")
-    scenarios = try required("scenarios")
-    vectors = try required("vectors")
+    scenarios = value("scenarios") ?? Self.tests.appendingPathComponent("scenarios/scenarios.json").path
+    vectors = value("vectors") ?? Self.tests.appendingPathComponent("vectors/messages.json").path
     only = value("only") ?? ""
   }
 }
@@ -128,7 +155,7 @@ func runAll(_ scenarios: [Scenario], _ files: Files) async throws -> Bool {
   }
   let server = try await Server(files.server)
   let proxy = try await Proxy(files.proxy, upstream: server.host)
-  for scenario in scenarios where files.only.isEmpty || scenario.id.contains(files.only) {
+  for scenario in scenarios where files.wants(scenario.id) {
     do {
       let test = try Test(server, proxy, files)
       let result: Result<Void, any Error>
@@ -141,6 +168,7 @@ func runAll(_ scenarios: [Scenario], _ files: Files) async throws -> Bool {
       try await proxy.unblock()
       try await test.end()
       try result.get()
+      try await test.noneLeft()
       passed += 1
       say("ok \(scenario.id)")
     } catch {

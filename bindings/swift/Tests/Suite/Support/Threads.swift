@@ -24,7 +24,10 @@ enum Threads {
   /// A connection and the thread that reads for it, from the time before anything was read: threads that it makes have its name,
   /// too. Tries again while the thread of earlier connections has not ended.
   static func reader(_ make: @escaping @Sendable () throws -> HubConnection) async throws -> (HubConnection, String) {
-    try await until("the thread of the connections") {
+    let attempts = Counter()
+    return try await until("the thread of the connections") {
+      // Another connection keeps the thread that is about to end.
+      try await Task.sleep(for: .milliseconds(50 * attempts.add()))
       let before = named("hubwire")
       let hub = try make()
       for _ in 0..<50 {
