@@ -1,8 +1,8 @@
 package dev.hubwire.bench
 
 import com.sun.management.OperatingSystemMXBean
+import dev.hubwire.java
 import java.lang.management.ManagementFactory
-import java.nio.file.Path
 import org.junit.jupiter.api.Test
 
 /**
@@ -15,12 +15,7 @@ class Measurements {
     @Test
     fun measure() {
         val only = System.getProperty("bench").orEmpty()
-        val server = ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-cp",
-            System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path"),
-            PushServer::class.java.name,
-        ).redirectError(ProcessBuilder.Redirect.INHERIT).start()
+        val server = java(PushServer::class.java.name)
         try {
             val url = server.inputReader().readLine().removePrefix("listening on ")
             Ours(url).use { ours ->
