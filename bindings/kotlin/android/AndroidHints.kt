@@ -1,6 +1,6 @@
 // For applications on Android: copy this file. It needs `androidx.lifecycle:lifecycle-process` and the permission
-// `android.permission.ACCESS_NETWORK_STATE`. It is not part of the library, which knows nothing of Android, and it is not
-// compiled by the build of the repository.
+// `android.permission.ACCESS_NETWORK_STATE`. It is not part of the library, which knows nothing of Android, and the
+// build of the repository does not compile it.
 package dev.hubwire.android
 
 import android.content.Context

@@ -53,8 +53,8 @@ internal object PushServer {
             if (line.isEmpty()) break
             if (line.startsWith("Sec-WebSocket-Key:", ignoreCase = true)) key = line.substringAfter(':').trim()
         }
-        val digest = MessageDigest.getInstance("SHA-1").digest("${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encodeToByteArray())
-        val accept = Base64.getEncoder().encodeToString(digest)
+        val salted = "${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encodeToByteArray()
+        val accept = Base64.getEncoder().encodeToString(MessageDigest.getInstance("SHA-1").digest(salted))
         val head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
             "Sec-WebSocket-Accept: $accept\r\n\r\n"
         output.write(head.encodeToByteArray())
