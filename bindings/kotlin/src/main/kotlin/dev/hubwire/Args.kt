@@ -62,11 +62,28 @@ public inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, r
     a7: A7,
 ): HubArguments =
     HubArguments(
-        listOf(argument(a1), argument(a2), argument(a3), argument(a4), argument(a5), argument(a6), argument(a7)),
+        listOf(
+            argument(a1),
+            argument(a2),
+            argument(a3),
+            argument(a4),
+            argument(a5),
+            argument(a6),
+            argument(a7),
+        ),
     )
 
 /** 8 arguments. */
-public inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7, reified A8> args(
+public inline fun <
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+    reified A7,
+    reified A8,
+> args(
     a1: A1,
     a2: A2,
     a3: A3,
@@ -77,5 +94,14 @@ public inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, r
     a8: A8,
 ): HubArguments =
     HubArguments(
-        listOf(argument(a1), argument(a2), argument(a3), argument(a4), argument(a5), argument(a6), argument(a7), argument(a8)),
+        listOf(
+            argument(a1),
+            argument(a2),
+            argument(a3),
+            argument(a4),
+            argument(a5),
+            argument(a6),
+            argument(a7),
+            argument(a8),
+        ),
     )

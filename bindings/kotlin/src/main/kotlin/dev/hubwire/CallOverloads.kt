@@ -1,7 +1,5 @@
 package dev.hubwire
 
-import kotlinx.coroutines.flow.Flow
-
 // Arguments by position, up to eight: their types are those of the values, the type of the result is what the call is
 // assigned to. `val sum: Int = connection.invoke("Add", 1, 2)`
 
@@ -52,7 +50,15 @@ public suspend inline fun <reified R, reified A1, reified A2, reified A3, reifie
     invoke(target, args(a1, a2, a3, a4, a5))
 
 /** Calls a hub method and waits for its result. */
-public suspend inline fun <reified R, reified A1, reified A2, reified A3, reified A4, reified A5, reified A6> HubConnection.invoke(
+public suspend inline fun <
+    reified R,
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+> HubConnection.invoke(
     target: String,
     a1: A1,
     a2: A2,
@@ -64,7 +70,16 @@ public suspend inline fun <reified R, reified A1, reified A2, reified A3, reifie
     invoke(target, args(a1, a2, a3, a4, a5, a6))
 
 /** Calls a hub method and waits for its result. */
-public suspend inline fun <reified R, reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7> HubConnection.invoke(
+public suspend inline fun <
+    reified R,
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+    reified A7,
+> HubConnection.invoke(
     target: String,
     a1: A1,
     a2: A2,
@@ -77,7 +92,17 @@ public suspend inline fun <reified R, reified A1, reified A2, reified A3, reifie
     invoke(target, args(a1, a2, a3, a4, a5, a6, a7))
 
 /** Calls a hub method and waits for its result. */
-public suspend inline fun <reified R, reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7, reified A8> HubConnection.invoke(
+public suspend inline fun <
+    reified R,
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+    reified A7,
+    reified A8,
+> HubConnection.invoke(
     target: String,
     a1: A1,
     a2: A2,
@@ -133,7 +158,14 @@ public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reifi
     perform(target, args(a1, a2, a3, a4, a5))
 
 /** Calls a hub method and waits for its end, whatever its result. */
-public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, reified A6> HubConnection.perform(
+public suspend inline fun <
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+> HubConnection.perform(
     target: String,
     a1: A1,
     a2: A2,
@@ -145,7 +177,15 @@ public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reifi
     perform(target, args(a1, a2, a3, a4, a5, a6))
 
 /** Calls a hub method and waits for its end, whatever its result. */
-public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7> HubConnection.perform(
+public suspend inline fun <
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+    reified A7,
+> HubConnection.perform(
     target: String,
     a1: A1,
     a2: A2,
@@ -158,7 +198,16 @@ public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reifi
     perform(target, args(a1, a2, a3, a4, a5, a6, a7))
 
 /** Calls a hub method and waits for its end, whatever its result. */
-public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7, reified A8> HubConnection.perform(
+public suspend inline fun <
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+    reified A7,
+    reified A8,
+> HubConnection.perform(
     target: String,
     a1: A1,
     a2: A2,
@@ -226,7 +275,15 @@ public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reifi
     send(target, args(a1, a2, a3, a4, a5, a6))
 
 /** Calls a hub method without waiting: returns when the call was sent. */
-public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7> HubConnection.send(
+public suspend inline fun <
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+    reified A7,
+> HubConnection.send(
     target: String,
     a1: A1,
     a2: A2,
@@ -239,7 +296,16 @@ public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reifi
     send(target, args(a1, a2, a3, a4, a5, a6, a7))
 
 /** Calls a hub method without waiting: returns when the call was sent. */
-public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7, reified A8> HubConnection.send(
+public suspend inline fun <
+    reified A1,
+    reified A2,
+    reified A3,
+    reified A4,
+    reified A5,
+    reified A6,
+    reified A7,
+    reified A8,
+> HubConnection.send(
     target: String,
     a1: A1,
     a2: A2,
@@ -251,84 +317,3 @@ public suspend inline fun <reified A1, reified A2, reified A3, reified A4, reifi
     a8: A8,
 ): Unit =
     send(target, args(a1, a2, a3, a4, a5, a6, a7, a8))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T> HubConnection.stream(target: String): Flow<T> =
-    stream(target, args())
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1> HubConnection.stream(target: String, a1: A1): Flow<T> =
-    stream(target, args(a1))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1, reified A2> HubConnection.stream(target: String, a1: A1, a2: A2): Flow<T> =
-    stream(target, args(a1, a2))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1, reified A2, reified A3> HubConnection.stream(
-    target: String,
-    a1: A1,
-    a2: A2,
-    a3: A3,
-): Flow<T> =
-    stream(target, args(a1, a2, a3))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1, reified A2, reified A3, reified A4> HubConnection.stream(
-    target: String,
-    a1: A1,
-    a2: A2,
-    a3: A3,
-    a4: A4,
-): Flow<T> =
-    stream(target, args(a1, a2, a3, a4))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1, reified A2, reified A3, reified A4, reified A5> HubConnection.stream(
-    target: String,
-    a1: A1,
-    a2: A2,
-    a3: A3,
-    a4: A4,
-    a5: A5,
-): Flow<T> =
-    stream(target, args(a1, a2, a3, a4, a5))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1, reified A2, reified A3, reified A4, reified A5, reified A6> HubConnection.stream(
-    target: String,
-    a1: A1,
-    a2: A2,
-    a3: A3,
-    a4: A4,
-    a5: A5,
-    a6: A6,
-): Flow<T> =
-    stream(target, args(a1, a2, a3, a4, a5, a6))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7> HubConnection.stream(
-    target: String,
-    a1: A1,
-    a2: A2,
-    a3: A3,
-    a4: A4,
-    a5: A5,
-    a6: A6,
-    a7: A7,
-): Flow<T> =
-    stream(target, args(a1, a2, a3, a4, a5, a6, a7))
-
-/** Calls a hub method that streams, each time the flow is collected; see [stream]. */
-public inline fun <reified T, reified A1, reified A2, reified A3, reified A4, reified A5, reified A6, reified A7, reified A8> HubConnection.stream(
-    target: String,
-    a1: A1,
-    a2: A2,
-    a3: A3,
-    a4: A4,
-    a5: A5,
-    a6: A6,
-    a7: A7,
-    a8: A8,
-): Flow<T> =
-    stream(target, args(a1, a2, a3, a4, a5, a6, a7, a8))

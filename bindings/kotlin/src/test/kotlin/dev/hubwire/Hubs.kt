@@ -33,7 +33,9 @@ internal fun Scenarios.hubs() {
             same(ErrorKind.Overflow, both[1].error?.kind, "the kind")
             same(setOf(interop, "/hubs/delivery", "/hubs/none"), manager.states.keys)
             // Idle: given back, twice as it was taken.
-            val closed = async { manager.stateChanges.first { it.path == interop && it.change.to == ConnectionState.Disconnected } }
+            val closed = async {
+                manager.stateChanges.first { it.path == interop && it.change.to == ConnectionState.Disconnected }
+            }
             manager.release(interop)
             manager.release(interop)
             within("the end of the idle connection") { first.state.first { it == ConnectionState.Disconnected } }

@@ -74,7 +74,9 @@ internal fun Scenarios.lifetimes() {
     scenario("own.close.pending") {
         val connection = connected()
         val call = connection.call<Int>("Sum", args(upload(flow<Int> { awaitCancellation() })))
-        val waiting = async { runCatching { connection.invoke<Int, _>("Sum", upload(flow<Int> { awaitCancellation() })) } }
+        val waiting = async {
+            runCatching { connection.invoke<Int, _>("Sum", upload(flow<Int> { awaitCancellation() })) }
+        }
         val items = async { runCatching { connection.stream<Int, _, _>("Forever", "close", 5).collect { } } }
         connection.perform("Void", "")
         yield()

@@ -16,15 +16,7 @@ private fun Scene.folder(): Path {
 
 /** Another process that makes durable calls and is killed while it does; returns how many it said were accepted. */
 private fun killedChild(url: String, path: String, key: String): Int {
-    val child = ProcessBuilder(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "-cp",
-        System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path"),
-        OutboxChild::class.java.name,
-        url,
-        path,
-        key,
-    ).redirectError(ProcessBuilder.Redirect.INHERIT).start()
+    val child = java(OutboxChild::class.java.name, url, path, key)
     try {
         val lines = child.inputReader()
         repeat(20) { same("$it", lines.readLine(), "what the child says") }

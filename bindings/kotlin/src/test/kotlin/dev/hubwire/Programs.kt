@@ -103,3 +103,12 @@ internal class Proxy(host: String) {
 
     fun end() = running.end(kill = false)
 }
+
+/** A program in Kotlin, in a process of its own, with the classes of the tests. */
+internal fun java(name: String, vararg arguments: String): Process {
+    val classes = System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path")
+    val java = File(File(System.getProperty("java.home"), "bin"), "java").path
+    return ProcessBuilder(java, "-cp", classes, name, *arguments)
+        .redirectError(ProcessBuilder.Redirect.INHERIT)
+        .start()
+}

@@ -34,7 +34,8 @@ internal fun Scenarios.streams() {
         for (protocol in HubProtocol.entries) {
             val connection = connected { this.protocol = protocol }
             same(499_500, within("the sum") { connection.invoke<Int, _>("Sum", upload((0 until 1_000).asFlow())) })
-            same("l:a,b", within("the label") { connection.invoke<String, _, _>("Label", "l", upload(flowOf("a", "b"))) })
+            val label = within("the label") { connection.invoke<String, _, _>("Label", "l", upload(flowOf("a", "b"))) }
+            same("l:a,b", label)
             val doubled = within("the items") {
                 connection.stream<Int, _>("Double", upload((1..100).asFlow())).toList()
             }
