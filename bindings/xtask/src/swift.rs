@@ -39,6 +39,11 @@ pub(crate) fn suite() -> Result<Counts> {
     }
     let mut tests = swift();
     tests.args(["run", "hubwire-suite"]);
+    for (option, file) in
+        [("--scenarios", "scenarios/scenarios.json"), ("--vectors", "vectors/messages.json")]
+    {
+        tests.arg(option).arg(root().join("tests").join(file));
+    }
     for (option, binary) in
         ["--server", "--proxy"].iter().zip(build_binaries(&["interop-server", "fault-proxy"])?)
     {
@@ -49,10 +54,10 @@ pub(crate) fn suite() -> Result<Counts> {
     Ok(counts)
 }
 
-/// SwiftPM in the folder of the package, with its output elsewhere.
+/// SwiftPM in the folder of the package.
 fn swift() -> Command {
     let mut swift = program(swift_program());
-    swift.current_dir(root().join(FOLDER)).env("SWIFTPM_BUILD_DIR", target_folder().join("swift"));
+    swift.current_dir(root().join(FOLDER));
     swift
 }
 
