@@ -148,6 +148,35 @@ impl Connection {
         Ok(self.raw.call(request)?)
     }
 
+    /// As [`call`](Self::call), without uploads and settings, which is what most calls are: everything that has to be copied
+    /// comes in one piece, as each costs a crossing of its own. `request` is the target in UTF-8, of `target_bytes` bytes, and
+    /// behind it the arguments. `kind` is 0 to send, 1 to invoke and 2 to stream.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub fn call_plain(
+        &self,
+        call: u64,
+        kind: u8,
+        target_bytes: u32,
+        mut request: Vec<u8>,
+    ) -> Result<bool, HubFailure> {
+        let wrong = |what: &str| HubFailure::misuse(format!("The call cannot be made: {what}."));
+        let kind = match kind {
+            0 => CallKind::Send,
+            1 => CallKind::Invoke,
+            2 => CallKind::Stream,
+            _ => return Err(wrong("there is no such kind")),
+        };
+        let length = usize::try_from(target_bytes).unwrap_or(usize::MAX);
+        if length > request.len() {
+            return Err(wrong("the target is longer than the request"));
+        }
+        let arguments = request.split_off(length);
+        let target = String::from_utf8(request).map_err(|_| wrong("the target is not UTF-8"))?;
+        self.call(call, kind, target, arguments, Vec::new(), None)
+    }
+
     /// Takes a call back.
     pub fn cancel(&self, call: u64) {
         self.raw.cancel(CallId(call));

@@ -159,7 +159,12 @@ internal fun Scenarios.handlers() {
         same(1, got.next())
         registration.cancel()
         holds(!connection.isListening) { "something is registered" }
+        val other = Events<Int>()
+        connection.on("other") { value: Int -> other.push(value) }
         connection.perform("ToCaller", "event", 2)
+        // Behind the one that nobody wants.
+        connection.perform("ToCaller", "other", 2)
+        same(2, other.next())
         connection.on("event") { value: Int -> got.push(value) }
         connection.perform("ToCaller", "event", 3)
         same(3, got.next())

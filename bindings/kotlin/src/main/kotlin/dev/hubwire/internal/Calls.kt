@@ -52,6 +52,9 @@ internal class Calls(private val link: Link) {
         val encoded = link.codec.encodeList(target, arguments.list)
         val streams = arguments.list.mapNotNullFast { it.value as? Upload<*> }
         val settings = options?.toWire()
+        // Most calls are like that, and cross the border in one piece.
+        val name = target.encodeToByteArray()
+        val plain = if (streams.isEmpty() && settings == null) name + encoded else null
         pending.isSend = kind == CallKind.SEND
         val id: Long
         val isOver: Boolean
@@ -64,7 +67,11 @@ internal class Calls(private val link: Link) {
             entries[id] = pending
             try {
                 isOver = link.native {
-                    call(id.toULong(), kind, target, encoded, pending.uploads.map(Long::toULong), settings)
+                    if (plain != null) {
+                        callPlain(id.toULong(), kind.ordinal.toUByte(), name.size.toUInt(), plain)
+                    } else {
+                        call(id.toULong(), kind, target, encoded, pending.uploads.map(Long::toULong), settings)
+                    }
                 }
             } catch (error: Throwable) {
                 entries.remove(id)
