@@ -16,8 +16,13 @@ const FOLDER: &str = "bindings/kotlin";
 pub(crate) const NEEDS: &[Need] = &[Need::Java];
 
 /// Each needs what those before have made.
-const STEPS: [Step; 4] =
-    [("compile", native::compile), ("bindings", bindings), ("native library", native_library), ("jar", jar)];
+const STEPS: [Step; 5] = [
+    ("version", version),
+    ("compile", native::compile),
+    ("bindings", bindings),
+    ("native library", native_library),
+    ("jar", jar),
+];
 
 /// Build output, outside of the sources.
 fn output() -> PathBuf {
@@ -82,6 +87,10 @@ fn programs() -> Result<PathBuf> {
 
 fn generated() -> PathBuf {
     output().join("bindgen")
+}
+
+fn version() -> Result<()> {
+    native::check_version("bindings/kotlin/pom.xml", "<artifactId>hubwire</artifactId>\n  <version>")
 }
 
 fn bindings() -> Result<()> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::process::{cargo, executables, program, run};
+use crate::process::{build_binaries, cargo, program, root, run};
 use crate::setup::target_folder;
 use crate::suites::JOBS;
 
@@ -27,6 +27,19 @@ impl Language {
             Self::Kotlin => "kotlin",
             Self::Swift => "swift",
         }
+    }
+}
+
+/// The package has the version of the workspace: `file` says it behind `before`.
+pub(crate) fn check_version(file: &str, before: &str) -> Result<()> {
+    let text = fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
+    let behind = text.split_once(before).ok_or_else(|| format!("{file} does not say its version"))?.1;
+    let version: String = behind.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let workspace = env!("CARGO_PKG_VERSION");
+    if version == workspace {
+        Ok(())
+    } else {
+        Err(format!("{file} says {version}, the workspace is {workspace}"))
     }
 }
 
@@ -67,9 +80,7 @@ pub(crate) fn archive() -> PathBuf {
 
 /// Writes the foreign side of the border into an empty folder.
 pub(crate) fn bindings(language: Language, to: &Path) -> Result<()> {
-    let mut build = cargo();
-    build.args(["build", "--package", "hubwire-bindgen", JOBS]);
-    let programs = executables(build, &["hubwire-bindgen"])?;
+    let programs = build_binaries(&["hubwire-bindgen"])?;
     let bindgen = programs.first().ok_or("cargo did not build hubwire-bindgen")?;
     empty(to)?;
     run(program(bindgen).arg(shared()).arg(to).arg(language.name()))
@@ -89,7 +100,6 @@ pub(crate) fn ship(to: &Path) -> Result<()> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     fs::copy(&from, to).map_err(|error| format!("{}: {error}", from.display()))?;
-    // What describes the border to the program that writes the bindings is among the symbols, so it is not stripped before.
     run(program("strip").arg(if cfg!(target_os = "macos") { "-x" } else { "--strip-all" }).arg(to))?;
     let bytes = fs::metadata(to).map_err(|error| format!("{}: {error}", to.display()))?.len();
     println!("  {}: {:.2} MB", to.display(), bytes as f64 / 1e6);

@@ -17,7 +17,8 @@ const FOLDER: &str = "bindings/swift";
 pub(crate) const NEEDS: &[Need] = &[Need::Swift];
 
 /// Each needs what those before have made.
-const STEPS: [Step; 3] = [("compile", native::compile), ("bindings", bindings), ("build", build)];
+const STEPS: [Step; 4] =
+    [("version", version), ("compile", native::compile), ("bindings", bindings), ("build", build)];
 
 pub(crate) fn command(args: &[String]) -> Result<()> {
     if let Some(other) = args.first() {
@@ -53,6 +54,10 @@ fn swift() -> Command {
     let mut swift = program(swift_program());
     swift.current_dir(root().join(FOLDER)).env("SWIFTPM_BUILD_DIR", target_folder().join("swift"));
     swift
+}
+
+fn version() -> Result<()> {
+    native::check_version("bindings/swift/Package.swift", "let version = \"")
 }
 
 /// What bindgen writes, as the package wants it: the C module, the Swift module, the library.

@@ -1,0 +1,210 @@
+package dev.hubwire
+
+import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.seconds
+import kotlin.time.Instant
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.flow.flow
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonNull
+
+@Serializable
+internal data class Point(val x: Int, val y: Double, val name: String? = null, val tags: List<String> = emptyList())
+
+@Serializable
+internal class Blob(
+    @Serializable(with = Base64Bytes::class) val data: ByteArray,
+    @Serializable(with = Timestamp::class) val at: Instant,
+)
+
+internal fun Scenarios.calls() {
+    for (transport in Transport.entries) {
+        for (protocol in HubProtocol.entries) {
+            scenario("connect.$transport.${protocol.name.lowercase()}") {
+                val connection = connection {
+                    transports = setOf(transport)
+                    this.protocol = protocol
+                    retryFirstStart = false
+                }
+                if (transport == Transport.ServerSentEvents && protocol == HubProtocol.MessagePack) {
+                    val error = fails(HubException.Refused::class) { connection.start() }
+                    holds("transports" in error.message!!) { error.message!! }
+                    return@scenario
+                }
+                within("the start") { connection.start() }
+                same(ConnectionState.Connected, connection.state.value, "the state")
+                val sum: Int = connection.invoke("Add", 1, 2)
+                same(3, sum)
+                within("the stop") { connection.stop() }
+                same(ConnectionState.Disconnected, connection.state.value, "the state")
+            }
+        }
+    }
+
+    scenario("invoke") {
+        for (protocol in HubProtocol.entries) {
+            val connection = connected { this.protocol = protocol }
+            same("text \u00e4\ud83d\ude00", connection.invoke<String, _>("Echo", "text \u00e4\ud83d\ude00"))
+            same(true, connection.invoke<Boolean, _>("Echo", true))
+            same(Long.MIN_VALUE, connection.invoke<Long, _>("Echo", Long.MIN_VALUE))
+            same(1.5, connection.invoke<Double, _>("Echo", 1.5))
+            same(null, connection.invoke<String?, String?>("Echo", null))
+            same(JsonNull, connection.invoke<JsonElement, String?>("Echo", null))
+            same(listOf(1, 2), connection.invoke<List<Int>, _>("Echo", listOf(1, 2)))
+            same(mapOf("a" to listOf(1)), connection.invoke<Map<String, List<Int>>, _>("Echo", mapOf("a" to listOf(1))))
+            val point = Point(1, 2.5, null, listOf("a", "b"))
+            val echoed: Point = connection.invoke("Echo", point)
+            same(point, echoed)
+            connection.perform("Void", "text")
+            connection.invoke<Unit>("Void", args("text"))
+            same(connection.connectionId, connection.invoke<String>("ConnectionId"), "the id")
+            same(3, connection.call<Int>("Add", args(1, 2)) { timeout = 5.seconds }.await())
+            connection.send("Void", "text")
+        }
+    }
+
+    scenario("errors") {
+        val connection = connected()
+        val text = "An unexpected error occurred invoking 'ThrowHub' on the server. HubException: no"
+        val error = fails(HubException.Refused::class) { connection.perform("ThrowHub", "no") }
+        same(text, error.message)
+        same(ErrorKind.Refused, error.kind)
+        same(
+            "An unexpected error occurred invoking 'Throw' on the server.",
+            fails(HubException.Refused::class) { connection.perform("Throw", "secret") }.message,
+        )
+        fails(HubException.Refused::class, "Unknown hub method 'Nope'") { connection.perform("Nope") }
+        fails(HubException.Refused::class, "Failed to invoke 'Add'") { connection.invoke<Int, _, _>("Add", "a", 1) }
+        fails(HubException.Protocol::class, "The result of 'Echo' is of another type: ") {
+            connection.invoke<Int, _>("Echo", "text")
+        }
+        fails(HubException.Protocol::class, "The result of 'Echo' is of another type: ") {
+            connection.invoke<Int, String?>("Echo", null)
+        }
+        same(3, connection.invoke<Int, _, _>("Add", 1, 2))
+    }
+
+    scenario("concurrent") {
+        val connection = connected()
+        val results = within("the results") {
+            List(1_000) { async { connection.invoke<Int, _, _>("Add", it, 1) } }.awaitAll()
+        }
+        same(List(1_000) { it + 1 }, results)
+        same(0, connection.pendingCalls, "the calls")
+    }
+
+    scenario("cancel.call") {
+        val connection = connected()
+        val stopped = CompletableDeferred<Unit>()
+        val started = CompletableDeferred<Unit>()
+        val endless = flow<Int> {
+            started.complete(Unit)
+            try {
+                awaitCancellation()
+            } finally {
+                stopped.complete(Unit)
+            }
+        }
+        val call = async { connection.invoke<Int, _>("Sum", upload(endless)) }
+        within("the upload") { started.await() }
+        within("the end of the call") { call.cancelAndJoin() }
+        holds(call.isCancelled) { "the call was not cancelled" }
+        within("the end of the upload") { stopped.await() }
+        // The same by a handle, where the error is ours.
+        val handle = connection.call<Int>("Sum", args(upload(flow<Int> { awaitCancellation() })))
+        within("its acceptance") { handle.accepted() }
+        handle.cancel()
+        fails(HubException.Cancelled::class) { handle.await() }
+        same(3, connection.invoke<Int, _, _>("Add", 1, 2))
+    }
+
+    scenario("cancel.before-start") {
+        val connection = connection()
+        val key = "cancelled-${System.nanoTime()}"
+        val kept = connection.call<Unit>("Note", args(key, 1))
+        val call = async(start = CoroutineStart.UNDISPATCHED) { connection.perform("Note", key, 2) }
+        val never = async(start = CoroutineStart.LAZY) { connection.perform("Note", key, 3) }
+        never.cancel()
+        call.cancel()
+        val error = runCatching { call.await() }.exceptionOrNull()
+        holds(error is CancellationException) { "ended with $error" }
+        // Cancelled before it was made.
+        val cancelled = async(start = CoroutineStart.ATOMIC) { connection.perform("Note", key, 4) }
+        cancelled.cancelAndJoin()
+        within("the start") { connection.start() }
+        kept.await()
+        same(listOf(1), connection.invoke<List<Int>, _>("Noted", key))
+    }
+
+    scenario("timeout") {
+        val connection = connected()
+        val call = connection.call<Int>("Sum", args(upload(flow<Int> { awaitCancellation() }))) {
+            timeout = 100.milliseconds
+        }
+        same(ErrorKind.Timeout, fails(HubException.Timeout::class) { call.await() }.kind)
+        val limited = connected { callTimeout = 100.milliseconds }
+        fails(HubException.Timeout::class) {
+            limited.invoke<Int, _>("Sum", upload(flow<Int> { awaitCancellation() }))
+        }
+        same(3, connection.invoke<Int, _, _>("Add", 1, 2))
+    }
+
+    scenario("binary") {
+        val bytes = ByteArray(300) { it.toByte() }
+        val at = Instant.parse("2026-11-21T22:00:00.123456700Z")
+        for (protocol in HubProtocol.entries) {
+            val connection = connected { this.protocol = protocol }
+            val echoed: ByteArray = connection.invoke("Echo", bytes)
+            holds(echoed.contentEquals(bytes)) { "the bytes are others in $protocol" }
+            same(at, connection.invoke<Instant, _>("Echo", at))
+            val blob: Blob = connection.invoke("Echo", Blob(bytes, at))
+            holds(blob.data.contentEquals(bytes)) { "the bytes of the object are others in $protocol" }
+            same(at, blob.at)
+            val pushed = Events<ByteArray>()
+            connection.on("blob") { value: ByteArray -> pushed.push(value) }
+            connection.perform("ToCaller", "blob", bytes)
+            holds(pushed.next().contentEquals(bytes)) { "the pushed bytes are others in $protocol" }
+        }
+    }
+
+    scenario("headers") {
+        // A token in a header is one that the server understands; those of the library are not touched.
+        val connection = connected {
+            transports = setOf(Transport.LongPolling)
+            header("Authorization", "Bearer ${Server.token("by-header")}")
+        }
+        same("by-header", connection.invoke<String?>("UserId"))
+        fails(HubException.Misuse::class) { HubConnection(server.url) { header("not a name", "x") } }
+    }
+
+    scenario("token") {
+        for (transport in Transport.entries) {
+            var asked = 0
+            val connection = connected {
+                transports = setOf(transport)
+                accessToken {
+                    asked++
+                    Server.token("user-$transport")
+                }
+            }
+            same("user-$transport", connection.invoke<String?>("UserId"))
+            val before = asked
+            holds(before > 0) { "the factory was not asked" }
+            connection.stop()
+            connection.start()
+            holds(asked > before) { "the factory was not asked again" }
+        }
+        val refused = connection {
+            retryFirstStart = false
+            accessToken { error("no token today") }
+        }
+        fails(HubException::class, "no token today") { refused.start() }
+    }
+}

@@ -1,0 +1,120 @@
+package dev.hubwire
+
+import dev.hubwire.internal.Engine
+import java.lang.ref.WeakReference
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withContext
+import kotlinx.coroutines.yield
+
+/** Uses a connection and leaves nothing of it but this. */
+private suspend fun used(url: String, closes: Boolean): WeakReference<HubConnection> {
+    val connection = HubConnection(url)
+    val got = CompletableDeferred<Int>()
+    connection.on("event") { value: Int -> got.complete(value + connection.pendingCalls) }
+    connection.start()
+    connection.perform("ToCaller", "event", 1)
+    got.await()
+    connection.stream<Int, _, _>("Count", 10, 0).collect { }
+    connection.invoke<Int, _>("Sum", upload(flow { emit(1) }))
+    if (closes) connection.close() else connection.stop()
+    return WeakReference(connection)
+}
+
+private suspend fun collected(what: String, isGone: () -> Boolean) = within(what) {
+    while (!isGone()) {
+        System.gc()
+        yield()
+    }
+}
+
+internal fun Scenarios.lifetimes() {
+    scenario("leak") {
+        for (closes in listOf(false, true)) {
+            val references = List(20) { within("a connection") { used(server.url, closes) } }
+            collected("the end of the objects") { references.all { it.get() == null } }
+            collected("the end of the thread") { threadsOf(Engine.THREAD) == 0 }
+        }
+        // Another thread, with the next connection.
+        val next = connected()
+        same(1, threadsOf(Engine.THREAD), "the number of threads")
+        next.close()
+        collected("the end of the thread") { threadsOf(Engine.THREAD) == 0 }
+    }
+
+    scenario("own.leak.never-started") {
+        fun unused() = WeakReference(HubConnection(server.url).apply { on("event") { _: Int -> } })
+        val reference = unused()
+        collected("the end of the object") { reference.get() == null }
+        collected("the end of the thread") { threadsOf(Engine.THREAD) == 0 }
+    }
+
+    scenario("own.kept.while-connected") {
+        val got = Events<Int>()
+        suspend fun start(): String {
+            val connection = HubConnection(server.url)
+            connection.on("event") { value: Int ->
+                got.push(value)
+                connection.stop()
+            }
+            connection.start()
+            return connection.connectionId!!
+        }
+        val id = start()
+        repeat(3) { System.gc() }
+        // Nobody holds it, and it still hears.
+        connected().perform("ToConnection", id, "event", 7)
+        same(7, got.next())
+    }
+
+    scenario("own.close.pending") {
+        val connection = connected()
+        val call = connection.call<Int>("Sum", args(upload(flow<Int> { awaitCancellation() })))
+        val waiting = async { runCatching { connection.invoke<Int, _>("Sum", upload(flow<Int> { awaitCancellation() })) } }
+        val items = async { runCatching { connection.stream<Int, _, _>("Forever", "close", 5).collect { } } }
+        connection.perform("Void", "")
+        yield()
+        connection.close()
+        // It was sent: nobody knows.
+        fails(HubException.OutcomeUnknown::class) { call.await() }
+        holds(within("the call") { waiting.await() }.exceptionOrNull() is HubException) { "the call ended well" }
+        holds(within("the stream") { items.await() }.exceptionOrNull() is HubException) { "the stream ended well" }
+        connection.awaitState(ConnectionState.Disconnected)
+    }
+
+    scenario("own.reader.never-runs-applications") {
+        val connection = connection()
+        val threads = Events<String>()
+        fun note() = threads.push(Thread.currentThread().name)
+        val watch = launch(Dispatchers.Unconfined) { connection.state.collect { note() } }
+        val events = launch(Dispatchers.Unconfined) { connection.events.collect { note() } }
+        connection.on("event") { _: Int -> note() }
+        withContext(Dispatchers.Unconfined) {
+            connection.start()
+            note()
+            repeat(20) {
+                connection.perform("ToCaller", "event", 1)
+                note()
+            }
+            connection.call<Int>("Add", args(1, 2)).await()
+            note()
+            connection.stream<Int, _, _>("Count", 20, 1).collect { note() }
+            connection.metrics()
+            note()
+            connection.stop()
+            note()
+        }
+        watch.cancel()
+        events.cancel()
+        var count = 0
+        while (!threads.isEmpty) {
+            holds(threads.next() != Engine.THREAD) { "application code runs on the reader's thread" }
+            count++
+        }
+        holds(count > 60) { "only $count were noted" }
+    }
+}
