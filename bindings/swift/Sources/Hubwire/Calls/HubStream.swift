@@ -18,7 +18,7 @@ public struct HubStream<Element: Decodable & Sendable>: AsyncSequence, Sendable 
       do {
         return try reader.codec.decode(Element.self, from: json)
       } catch {
-        reader.abandon()
+        reader.abandon(cancelled: false)
         throw HubError.protocolViolation(
           "An item of '\(reader.target)' is of another type: \(decodingText(error))")
       }
@@ -75,8 +75,8 @@ final class StreamReader: Sendable {
   }
 
   /// Nobody wants more.
-  func abandon() {
+  func abandon(cancelled: Bool = true) {
     handle.cancel()
-    buffer.abandon()
+    buffer.abandon(cancelled: cancelled)
   }
 }

@@ -86,14 +86,14 @@ final class StreamBuffer: Sendable {
     }
   }
 
-  /// Nobody reads any more.
-  func abandon() {
+  /// Nobody reads any more. Who asks once more hears that it was cancelled, or that it is over.
+  func abandon(cancelled: Bool) {
     let (waiter, cost) = state.withLock { state in
       let rest = state.items.removeAll()
       defer {
         state.waiter = nil
         state.unreleased = 0
-        state.end = .abandoned
+        state.end = cancelled ? .abandoned : .finished
       }
       return (state.waiter, limit == nil ? state.unreleased + rest.reduce(0) { $0 + $1.1 } : 0)
     }

@@ -88,7 +88,8 @@ public final class HubConnection: Sendable {
   /// The id that the server knows the connection by; nil while it is not connected, or without negotiation.
   public var connectionID: String? { lifecycle.connectionID }
 
-  /// The state, and then every change of it, until the connection is freed or closed. A reader that is far behind misses the oldest.
+  /// The state, and then every change of it, until the connection is freed or closed. A reader that is far behind misses the
+  /// oldest.
   public var states: AsyncStream<ConnectionState> { lifecycle.stateStream() }
 
   /// Every change of the state from now on, with what made it.

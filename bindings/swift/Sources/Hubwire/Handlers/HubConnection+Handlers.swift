@@ -37,7 +37,7 @@ extension HubConnection {
     }
   }
 
-  /// As ``on(_:_:)-(_,(repeatArgument)->Void)``, with a result: the answer where the server waits for one. Only one handler of a
+  /// As the one above, for a handler with a result: the answer where the server waits for one. Only one handler of a
   /// method may have a result.
   @discardableResult
   public func on<each Argument: Decodable & Sendable, Value: Encodable & Sendable>(

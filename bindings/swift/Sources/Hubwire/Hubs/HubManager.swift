@@ -166,9 +166,8 @@ public actor HubManager {
     let missing = max(0, active.count + 1 - options.maxConnections)
     let idle = active.filter(\.isIdle).sorted { $0.idleSince < $1.idleSince }
     guard idle.count >= missing else {
-      throw HubError.overflow(
-        "\(entry.path): There are as many connections as maxConnections allows, \(options.maxConnections), and none of them is idle."
-      )
+      let text = "There are as many connections as maxConnections allows, \(options.maxConnections), and none of them is idle."
+      throw HubError.overflow("\(entry.path): \(text)")
     }
     idle.prefix(missing).forEach(close)
     activate(entry)

@@ -26,7 +26,7 @@ extension Test {
     Task { for await _ in states {} }
     try await hub.start()
     try await hub.invoke("ToCaller", "event", 1)
-    for try await _ in hub.stream("Forever", "leak", 0, of: Int.self) { break }
+    for try await _ in hub.stream("Forever", "leak", 1, of: Int.self) { break }
     try equal(await hub.invoke("Sum", Upload([1, 2])) as Int, 3, "sum")
     await hub.stop()
     return WeakBox(hub, held)
@@ -37,7 +37,7 @@ let own: [Scenario] = [
   Scenario("leak") { test in
     var boxes: [WeakBox] = []
     let (keeper, reader) = try await Threads.reader { try test.hub() }
-    for _ in 0..<20 { boxes.append(try await test.used()) }
+    for _ in 0..<10 { boxes.append(try await test.used()) }
     try check(Threads.exists(reader), "the thread has ended while there is a connection")
     for box in boxes {
       _ = try await until("the end of a connection") { box.hub == nil && box.held == nil ? true : nil }

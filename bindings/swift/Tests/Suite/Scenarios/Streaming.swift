@@ -23,6 +23,9 @@ let streaming: [Scenario] =
       let wrong = try await failure("the stream") { for try await _ in hub.stream("Count", 1, 0, of: String.self) {} }
       try equal(wrong.kind, .protocolViolation, "items of another type")
       try check(wrong.message.contains("An item of 'Count'"), "\(wrong)")
+      var over = hub.stream("Count", 3, 0, of: String.self).makeAsyncIterator()
+      _ = try await failure("the first item") { _ = try await over.next() }
+      try equal(await over.next(), nil, "what follows it")
       let none = try await failure("the stream") { for try await _ in hub.stream("Add", 1, 2, of: Int.self) {} }
       try equal(none.kind, .refused, "a method that does not stream")
       let many = hub.stream("Count", 500, 0, options: StreamOptions(buffering: .bounded(10)), of: Int.self)

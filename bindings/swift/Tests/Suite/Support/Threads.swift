@@ -30,9 +30,9 @@ enum Threads {
       try await Task.sleep(for: .milliseconds(50 * attempts.add()))
       let before = named("hubwire")
       let hub = try make()
-      for _ in 0..<50 {
+      for _ in 0..<100 {
         if let reader = named("hubwire").subtracting(before).first { return (hub, reader) }
-        try await Task.sleep(for: .milliseconds(2))
+        try await Task.sleep(for: .milliseconds(10))
       }
       hub.close()
       return nil
