@@ -1,19 +1,20 @@
-#!/bin/bash
-# Puts the generated code and the core's library where Package.swift looks for them.
+#!/usr/bin/env bash
+# Puts the generated code and the core's library where Package.swift looks for them. `cargo xtask swift` starts it.
 #
-#   generate.sh TARGET_FOLDER
+#   generate.sh LIBRARY_FOLDER BINDGEN
 #
-# TARGET_FOLDER has what `cargo build -p hubwire-ffi` and `cargo build -p hubwire-bindgen` have built: target/debug, for example.
+# LIBRARY_FOLDER has libhubwire_ffi as a shared library and as an archive; BINDGEN is the program hubwire-bindgen.
 set -euo pipefail
+[ $# = 2 ] || { echo "usage: generate.sh LIBRARY_FOLDER BINDGEN" >&2; exit 2; }
 built=$(cd "$1" && pwd)
-swift=$(cd "$(dirname "$0")/.." && pwd)
-generated=$swift/generated
+bindgen=$2
+generated=$(cd "$(dirname "$0")/.." && pwd)/generated
 library=$built/libhubwire_ffi.so
 [ -e "$library" ] || library=$built/libhubwire_ffi.dylib
 
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
-"$built/hubwire-bindgen" "$library" "$fresh" swift
+"$bindgen" "$library" "$fresh" swift
 
 # What has not changed keeps its time, so that nothing is compiled again for it.
 put() {

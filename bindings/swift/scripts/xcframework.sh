@@ -17,11 +17,11 @@ fi
 cd "$root"
 rustup target add "${targets[@]}"
 for triple in "${targets[@]}"; do
-  cargo build --release -p hubwire-ffi --target "$triple"
+  cargo rustc -p hubwire-ffi --lib --profile ffi --crate-type staticlib --target "$triple"
 done
-cargo build --release -p hubwire-ffi
-cargo build --release -p hubwire-bindgen
-"$swift/scripts/generate.sh" "$target/release"
+cargo rustc -p hubwire-ffi --lib --profile ffi --crate-type cdylib,staticlib
+cargo build -p hubwire-bindgen
+"$swift/scripts/generate.sh" "$target/ffi" "$target/debug/hubwire-bindgen"
 
 headers=$(mktemp -d)
 trap 'rm -rf "$headers"' EXIT
@@ -29,9 +29,9 @@ cp "$swift"/generated/CHubwire/* "$headers/"
 
 # Libraries of one platform go into one file.
 mkdir -p "$headers/lib/simulator" "$headers/lib/macos"
-lipo -create "$target"/{aarch64-apple-ios-sim,x86_64-apple-ios}/release/libhubwire_ffi.a \
+lipo -create "$target"/{aarch64-apple-ios-sim,x86_64-apple-ios}/ffi/libhubwire_ffi.a \
   -output "$headers/lib/simulator/libhubwire_ffi.a"
-lipo -create "$target"/{aarch64-apple-darwin,x86_64-apple-darwin}/release/libhubwire_ffi.a \
+lipo -create "$target"/{aarch64-apple-darwin,x86_64-apple-darwin}/ffi/libhubwire_ffi.a \
   -output "$headers/lib/macos/libhubwire_ffi.a"
 mkdir "$headers/include"
 mv "$headers/CHubwire.h" "$headers/module.modulemap" "$headers/include/"
@@ -39,7 +39,7 @@ mv "$headers/CHubwire.h" "$headers/module.modulemap" "$headers/include/"
 mkdir -p "$output"
 rm -rf "$output/CHubwire.xcframework" "$output/CHubwire.xcframework.zip"
 xcodebuild -create-xcframework \
-  -library "$target/aarch64-apple-ios/release/libhubwire_ffi.a" -headers "$headers/include" \
+  -library "$target/aarch64-apple-ios/ffi/libhubwire_ffi.a" -headers "$headers/include" \
   -library "$headers/lib/simulator/libhubwire_ffi.a" -headers "$headers/include" \
   -library "$headers/lib/macos/libhubwire_ffi.a" -headers "$headers/include" \
   -output "$output/CHubwire.xcframework"

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::native::{self, Language};
+use crate::native;
 use crate::process::{Heartbeat, build_binaries, program, root, run, run_and_read};
 use crate::scenarios;
 use crate::setup::{Need, target_folder};
@@ -94,7 +94,8 @@ fn version() -> Result<()> {
 }
 
 fn bindings() -> Result<()> {
-    native::bindings(Language::Kotlin, &generated())
+    native::empty(&generated())?;
+    run(program(native::bindgen()?).arg(native::shared()).arg(generated()).arg("kotlin"))
 }
 
 /// Where JNA looks for it in a jar.

@@ -14,22 +14,6 @@ const PROFILE: &str = "ffi";
 /// What applications ship of it at most, in bytes, for Linux on x86-64.
 const BUDGET: u64 = 4_000_000;
 
-/// A language that bindings are written for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Language {
-    Kotlin,
-    Swift,
-}
-
-impl Language {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Kotlin => "kotlin",
-            Self::Swift => "swift",
-        }
-    }
-}
-
 /// The package has the version of the workspace: `file` says it behind `before`.
 pub(crate) fn check_version(file: &str, before: &str) -> Result<()> {
     let text = fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
@@ -60,7 +44,8 @@ pub(crate) fn compile() -> Result<()> {
     ]))
 }
 
-fn folder() -> PathBuf {
+/// Where it is then.
+pub(crate) fn folder() -> PathBuf {
     target_folder().join(PROFILE)
 }
 
@@ -73,17 +58,9 @@ pub(crate) fn shared_name() -> String {
     format!("{}hubwire_ffi{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
-/// The archive.
-pub(crate) fn archive() -> PathBuf {
-    folder().join("libhubwire_ffi.a")
-}
-
-/// Writes the foreign side of the border into an empty folder.
-pub(crate) fn bindings(language: Language, to: &Path) -> Result<()> {
-    let programs = build_binaries(&["hubwire-bindgen"])?;
-    let bindgen = programs.first().ok_or("cargo did not build hubwire-bindgen")?;
-    empty(to)?;
-    run(program(bindgen).arg(shared()).arg(to).arg(language.name()))
+/// The program that writes the foreign side of the border.
+pub(crate) fn bindgen() -> Result<PathBuf> {
+    build_binaries(&["hubwire-bindgen"])?.pop().ok_or_else(|| "cargo did not build hubwire-bindgen".into())
 }
 
 /// An empty folder.

@@ -1,18 +1,17 @@
 //! `cargo xtask swift`: the Swift package, with what is generated where SwiftPM looks for it. Also its tests.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::native::{self, Language};
+use crate::native;
 use crate::process::{Heartbeat, build_binaries, program, root, run, run_and_read};
 use crate::scenarios;
-use crate::setup::{Need, swift_program, target_folder};
+use crate::setup::{Need, swift_program};
 use crate::steps::{self, Step};
 use crate::summary::{self, Counts};
 
 const FOLDER: &str = "bindings/swift";
+const EXAMPLE: &str = "examples/chat-swift";
 
 pub(crate) const NEEDS: &[Need] = &[Need::Swift];
 
@@ -37,6 +36,7 @@ pub(crate) fn suite() -> Result<Counts> {
     if counts.failed > 0 {
         return Ok(counts);
     }
+    counts.add(Counts::check(example()));
     let mut tests = swift();
     tests.args(["run", "hubwire-suite"]);
     for (option, file) in
@@ -65,24 +65,17 @@ fn version() -> Result<()> {
     native::check_version("bindings/swift/Package.swift", "let version = \"")
 }
 
-/// What bindgen writes, as the package wants it: the C module, the Swift module, the library.
+/// What bindgen writes, and the library, as the package wants them.
 fn bindings() -> Result<()> {
-    let from = target_folder().join("swift-bindgen");
-    native::bindings(Language::Swift, &from)?;
-    let to = root().join(FOLDER).join("generated");
-    let copy = |file: &Path, folder: &str, name: &str| -> Result<()> {
-        let folder = to.join(folder);
-        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let copied = fs::copy(file, folder.join(name));
-        copied.map(drop).map_err(|error| format!("{}: {error}", file.display()))
-    };
-    native::empty(&to)?;
-    copy(&from.join("CHubwire.h"), "CHubwire", "CHubwire.h")?;
-    copy(&from.join("CHubwire.modulemap"), "CHubwire", "module.modulemap")?;
-    copy(&from.join("HubwireFFI.swift"), "HubwireFFI", "HubwireFFI.swift")?;
-    copy(&native::archive(), "lib", "libhubwire_ffi.a")
+    let script = root().join(FOLDER).join("scripts/generate.sh");
+    run(program("bash").arg(script).arg(native::folder()).arg(native::bindgen()?))
 }
 
 fn build() -> Result<()> {
     run(swift().arg("build"))
+}
+
+/// The chat for the terminal, which uses what is public.
+fn example() -> Result<()> {
+    run(swift().arg("build").arg("--package-path").arg(root().join(EXAMPLE)))
 }
