@@ -129,7 +129,7 @@ public struct DeliveryOptions: Sendable {
   public enum Acknowledgement: Sendable, CaseIterable {
     /// The client, when the handlers have ended: one that throws refuses the message.
     case automatic
-    /// The application, with ``HubConnection/acknowledge(_:)`` and ``HubConnection/refuse(_:reason:)``.
+    /// The application, with ``HubConnection/acknowledge(_:)`` and ``HubConnection/nack(_:reason:)``.
     case manual
     /// Nobody.
     case off

@@ -192,7 +192,7 @@ public final class HubConnection: Sendable {
   }
 
   /// Refuses a message of a target with manual acknowledgement.
-  public func refuse(_ messageID: String, reason: String) {
+  public func nack(_ messageID: String, reason: String) {
     link.core?.nack(messageId: messageID, reason: reason)
   }
 

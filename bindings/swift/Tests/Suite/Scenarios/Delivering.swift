@@ -46,7 +46,7 @@ let delivering: [Scenario] = [
     try equal(await hub.invoke("Outcome", first) as String, "acknowledged", "outcome")
     let second = try await hub.invoke("Deliver", "event", ["n": 2]) as String
     try equal(await got.next("the message"), second, "id")
-    hub.refuse(second, reason: "no room")
+    hub.nack(second, reason: "no room")
     try equal(await hub.invoke("Outcome", second) as String, "failed: no room", "outcome")
   },
   Scenario("batch") { test in
