@@ -68,6 +68,8 @@ fn maven() -> Command {
     let mut maven = program("mvn");
     let output = output();
     maven.args(["--batch-mode", "--quiet"]).current_dir(root().join(FOLDER));
+    // Cargo puts its own folders there, and JNA looks there before it looks into the jar.
+    maven.env_remove("LD_LIBRARY_PATH");
     for (name, folder) in [
         ("output", output.clone()),
         ("hubwire.generated", generated()),
