@@ -3,6 +3,8 @@
 
 mod raw;
 
+use hubwire::HubConnection;
+use hubwire::protocol::Encoding;
 use hubwire_server::testing::TestServer;
 use hubwire_server::{Config, Context, Hub, HubClients, HubError, Server};
 use raw::Raw;
@@ -201,4 +203,26 @@ async fn the_order_of_one_speaker_is_kept_whoever_flushes() {
         }
     }
     flusher.join().unwrap();
+}
+
+#[tokio::test]
+async fn values_of_every_kind_arrive() {
+    let server = start(|_| ()).await;
+    for encoding in [Encoding::Json, Encoding::MessagePack] {
+        let connection = HubConnection::builder(server.url("/hub")).encoding(encoding).build().unwrap();
+        let (sender, mut got) = tokio::sync::mpsc::unbounded_channel();
+        connection.on("Value", move |value: Value| drop(sender.send(value)));
+        connection.start().await.unwrap();
+        connection.invoke::<bool>("Join", ("room",)).await.unwrap();
+        let values =
+            [json!(1), json!(null), json!([1, 2]), json!({"a": 1}), json!("x"), json!([]), json!({})];
+        for value in &values {
+            clients(&server).group("room").send_batched("Value", value).unwrap();
+        }
+        server.handle().batching("/hub").unwrap().flush();
+        for value in values {
+            assert_eq!(got.recv().await, Some(value));
+        }
+        connection.stop().await;
+    }
 }

@@ -121,7 +121,8 @@ export function members(slot: number): unknown[] | undefined {
   const lists = perMessage === true || isCount(perMessage);
   const size = Math.ceil(sizes[slot]! / (messages.length || 1));
   return messages.flatMap((member: unknown) => {
-    const whole = lists ? Array.isArray(member) : isObject(member);
+    // Where members are no lists, each is the one argument, whatever it is.
+    const whole = !lists || Array.isArray(member);
     const id = idIn(lists && Array.isArray(member) ? member[0] : member);
     return [whole ? keep(lists ? member : [member], size) : null, id ?? null];
   });

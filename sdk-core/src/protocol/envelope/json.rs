@@ -107,10 +107,11 @@ pub(super) fn members(list: &Bytes) -> Option<Vec<Member<Payload>>> {
         || matches!(fields.number(ARGUMENTS_PER_MESSAGE), Some(Some(_)));
     let member = |member: &RawValue| {
         let text = member.get();
-        let whole = if lists { text.starts_with('[') } else { text.starts_with('{') };
+        // Where members are no lists, each is the one argument, whatever it is.
+        let whole = !lists || text.starts_with('[');
         let message_id = match (lists, whole) {
             (true, true) => message_id(text.as_bytes()),
-            (_, false) if !text.starts_with('{') => None,
+            _ if !text.starts_with('{') => None,
             _ => Fields::read(text.as_bytes())
                 .and_then(|own| own.text(MESSAGE_ID))
                 .and_then(|id| valid_id(&id)),

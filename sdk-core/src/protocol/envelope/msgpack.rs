@@ -74,7 +74,8 @@ pub(super) fn members(list: &Bytes) -> Option<Vec<Member<Payload>>> {
         };
         let arguments = match member {
             Value::Array(_) if lists => payload(member),
-            Value::Map(_) if !lists => payload(&Value::Array(vec![member.clone()])),
+            // Where members are no lists, each is the one argument, whatever it is.
+            _ if !lists => payload(&Value::Array(vec![member.clone()])),
             _ => None,
         };
         Member { arguments, message_id: object.and_then(id_of) }

@@ -51,9 +51,9 @@ fn batches_are_cut_into_members() {
             [
                 (Some(json!([{"messageId": "1", "x": 1}])), Some("1")),
                 (Some(json!([{"x": 2}])), None),
-                (None, None),
-                (None, None),
-                (None, None),
+                (Some(json!([7])), None),
+                (Some(json!([null])), None),
+                (Some(json!([["y"]])), None),
                 (Some(json!([{"messageId": 4}])), None),
             ]
         );

@@ -22,7 +22,11 @@ const ids = [
 
 const batches = [
   ['objects', batch([{ messageId: '1', x: 1 }, { x: 2 }]), [{ arguments: [{ messageId: '1', x: 1 }], id: '1' }, { arguments: [{ x: 2 }] }]],
-  ['malformed-members', batch([7, null, 'x', ['y'], { a: 1 }]), [{}, {}, {}, {}, { arguments: [{ a: 1 }] }]],
+  [
+    'values',
+    batch([7, null, 'x', ['y'], { a: 1 }]),
+    [{ arguments: [7] }, { arguments: [null] }, { arguments: ['x'] }, { arguments: [['y']] }, { arguments: [{ a: 1 }] }],
+  ],
   ['lists', batch([['t', 1], []], { argumentsPerMessage: true }), [{ arguments: ['t', 1] }, { arguments: [] }]],
   ['lists-counted', batch([['t', 1]], { argumentsPerMessage: 2 }), [{ arguments: ['t', 1] }]],
   ['lists-malformed', batch([{ messageId: 'm' }, [1]], { argumentsPerMessage: true }), [{ id: 'm' }, { arguments: [1] }]],
