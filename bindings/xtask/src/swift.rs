@@ -36,7 +36,9 @@ pub(crate) fn suite() -> Result<Counts> {
     if counts.failed > 0 {
         return Ok(counts);
     }
-    counts.add(Counts::check(example()));
+    let built = example();
+    let is_built = built.is_ok();
+    counts.add(Counts::check(built));
     let mut tests = swift();
     tests.args(["run", "hubwire-suite"]);
     for (option, file) in
@@ -48,6 +50,9 @@ pub(crate) fn suite() -> Result<Counts> {
         ["--server", "--proxy"].iter().zip(build_binaries(&["interop-server", "fault-proxy"])?)
     {
         tests.arg(option).arg(binary);
+    }
+    if is_built {
+        tests.arg("--example").arg(root().join(EXAMPLE).join(".build/debug/ChatSwift"));
     }
     let _heartbeat = Heartbeat::start("tests in Swift");
     counts.add(scenarios::counted("swift", &run_and_read(&mut tests)?)?);

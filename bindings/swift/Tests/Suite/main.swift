@@ -6,6 +6,7 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 if arguments.first == "life" {
   try await life(arguments)
 } else {
-  let all = connecting + calling + streaming + handling + reconnecting + outbox + delivering + platform + own + hubs
-  exit(try await runAll(all, Files(arguments)) ? 0 : 1)
+  let files = try Files(arguments)
+  let all = connecting + calling + streaming + handling + reconnecting + outbox + delivering + platform + own + hubs + examples(files)
+  exit(try await runAll(all, files) ? 0 : 1)
 }

@@ -91,6 +91,8 @@ struct Files: Sendable {
   let proxy: String
   let scenarios: String
   let vectors: String
+  /// The program of examples/chat-swift, if it is to be tried.
+  let example: String?
   /// Parts of ids, with commas between them.
   let only: String
 
@@ -114,6 +116,7 @@ struct Files: Sendable {
     proxy = try required("proxy")
     scenarios = value("scenarios") ?? Self.tests.appendingPathComponent("scenarios/scenarios.json").path
     vectors = value("vectors") ?? Self.tests.appendingPathComponent("vectors/messages.json").path
+    example = value("example")
     only = value("only") ?? ""
   }
 }
