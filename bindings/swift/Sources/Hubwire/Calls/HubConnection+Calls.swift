@@ -85,6 +85,8 @@ extension HubConnection {
       settle()
       return try await handle.result.get()
     } onCancel: {
+      // In this order: the end of the call must not be what the task hears.
+      handle.result.resolve(.failure(CancellationError()))
       handle.cancel()
     }
   }

@@ -76,7 +76,8 @@ final class StreamReader: Sendable {
 
   /// Nobody wants more.
   func abandon(cancelled: Bool = true) {
-    handle.cancel()
+    // In this order: the end of the call must not be what the reader hears.
     buffer.abandon(cancelled: cancelled)
+    handle.cancel()
   }
 }

@@ -124,6 +124,8 @@ public final class HubConnection: Sendable {
       try await end.get()
     } onCancel: {
       if lifecycle.isStarting(ticket) {
+        // In this order: the end of the attempt must not be what the task hears.
+        end.resolve(.failure(CancellationError()))
         _ = beginStop()
       }
     }
