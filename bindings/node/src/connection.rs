@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hubwire::client::{
-    CallId, CallKind, CallOptions, CallRequest, DeliveryId, Hint, Reply, ReplyId, RequestId, Restored,
-    StoreOp, UploadId,
+    CallId, CallKind, CallOptions, CallRequest, DeliveryId, Hint, Reply, ReplyId, RequestId, UploadId,
 };
 use hubwire::protocol::{Encoding, Payload};
-use hubwire::raw::RawConnection;
-use hubwire::{Error, ErrorKind, OutboxStore, RedbStore, StoreError, StoreReport};
+use hubwire::raw::{LateStore, RawConnection};
+use hubwire::{Error, ErrorKind};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
@@ -100,7 +99,7 @@ impl Connection {
             });
         }
         if let Some(path) = store {
-            builder = builder.outbox_store(LateStore { path, store: None });
+            builder = builder.outbox_store(LateStore::new(path));
         }
         let _entered = runtime.enter();
         let raw = builder.build_raw(letters).map_err(failed)?;
@@ -351,29 +350,5 @@ impl Connection {
     pub fn dispose(&mut self) {
         self.raw = None;
         self.tokens.waiting.lock().clear();
-    }
-}
-
-/// A store that is opened when it is read: on a thread that may block.
-#[derive(Debug)]
-struct LateStore {
-    path: String,
-    store: Option<RedbStore>,
-}
-
-impl OutboxStore for LateStore {
-    fn load(&mut self) -> Result<Restored<Payload>, StoreError> {
-        self.store.insert(RedbStore::open(&self.path)?).load()
-    }
-
-    fn apply(&mut self, batch: &[StoreOp<Payload>]) -> Result<(), StoreError> {
-        match &mut self.store {
-            Some(store) => store.apply(batch),
-            None => Err(StoreError::Invalid("The store was not opened.".to_owned())),
-        }
-    }
-
-    fn take_reports(&mut self) -> Vec<StoreReport> {
-        self.store.as_mut().map(OutboxStore::take_reports).unwrap_or_default()
     }
 }

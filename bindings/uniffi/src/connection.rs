@@ -6,12 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hubwire::client::{
-    CallId, CallOptions, CallRequest, DeliveryId, Reply, ReplyId, RequestId, Restored, StoreOp, UploadId,
-};
+use hubwire::client::{CallId, CallOptions, CallRequest, DeliveryId, Reply, ReplyId, RequestId, UploadId};
 use hubwire::protocol::Payload;
-use hubwire::raw::RawConnection;
-use hubwire::{OutboxStore, RedbStore, StoreError, StoreReport};
+use hubwire::raw::{LateStore, RawConnection};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -68,7 +65,7 @@ impl Connection {
             });
         }
         if let Some(path) = store {
-            builder = builder.outbox_store(LateStore { path, store: None });
+            builder = builder.outbox_store(LateStore::new(path));
         }
         let _entered = handle.enter();
         let raw = Arc::new(builder.build_raw(letters)?);
@@ -310,29 +307,5 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // Nobody is left to answer.
         self.tokens.waiting.lock().clear();
-    }
-}
-
-/// A store that is opened when it is read: on a thread that may block.
-#[derive(Debug)]
-struct LateStore {
-    path: String,
-    store: Option<RedbStore>,
-}
-
-impl OutboxStore for LateStore {
-    fn load(&mut self) -> Result<Restored<Payload>, StoreError> {
-        self.store.insert(RedbStore::open(&self.path)?).load()
-    }
-
-    fn apply(&mut self, batch: &[StoreOp<Payload>]) -> Result<(), StoreError> {
-        match &mut self.store {
-            Some(store) => store.apply(batch),
-            None => Err(StoreError::Invalid("The store was not opened.".to_owned())),
-        }
-    }
-
-    fn take_reports(&mut self) -> Vec<StoreReport> {
-        self.store.as_mut().map(OutboxStore::take_reports).unwrap_or_default()
     }
 }

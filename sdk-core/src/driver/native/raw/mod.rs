@@ -31,9 +31,13 @@
 //! ```
 
 mod connection;
+#[cfg(feature = "redb")]
+mod late_store;
 mod notice;
 
 pub use connection::{MAX_QUEUED, MAX_QUEUED_BYTES, RawConnection};
+#[cfg(feature = "redb")]
+pub use late_store::LateStore;
 pub use notice::{Listener, Notice};
 
 pub(in crate::driver::native) use connection::{Queued, RawRequest};
