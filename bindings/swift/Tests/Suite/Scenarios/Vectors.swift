@@ -200,12 +200,12 @@ private func typed<Value: Codable & Equatable & Sendable>(_ expected: Value, wri
   }
 }
 
-private struct Pair: Codable, Equatable {
+private struct Item: Codable, Equatable {
   let n: Int
   let text: String
 }
 
-private struct Flag: Codable, Equatable {
+private struct Outcome: Codable, Equatable {
   let ok: Bool
   let list: [JSON]
 }
@@ -229,8 +229,8 @@ private let shapes: [String: Shape] = [
   "integer-4294967296": typed(Int64(4_294_967_296)),
   "integer-minus-9007199254740991": typed(-9_007_199_254_740_991),
   "array-length-16": typed([Double](repeating: 0, count: 16), writes: false),
-  "item-object": typed(Pair(n: 1, text: "x"), writes: false),
-  "completion-object": typed(Flag(ok: true, list: [.integer(1), .string("two"), .null]), writes: false),
+  "item-object": typed(Item(n: 1, text: "x"), writes: false),
+  "completion-object": typed(Outcome(ok: true, list: [.integer(1), .string("two"), .null]), writes: false),
   "completion-empty-object": typed([String: String]()),
   "binary-empty": typed(Data()),
   "binary-4-bytes": typed([Data([0xDE, 0xAD, 0xBE, 0xEF])]),
