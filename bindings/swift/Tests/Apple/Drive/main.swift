@@ -35,7 +35,8 @@ private let apple: [Scenario] = [
       try equal(await reports.hints.next("what there is at the start"), .online, "hint")
     }
     try equal(Surroundings.monitors, 2, "monitors")
-    for (path, hint) in [(NWPath.Status.unsatisfied, Hint.offline), (.requiresConnection, .online), (.satisfied, .online)] {
+    let changes = [(NWPath.Status.unsatisfied, Hint.offline), (.requiresConnection, .online), (.satisfied, .online)]
+    for (path, hint) in changes {
       Surroundings.change(to: path)
       for reports in [first, second] { try equal(await reports.hints.next("a path"), hint, "the hint for \(path)") }
     }
@@ -86,7 +87,9 @@ private let apple: [Scenario] = [
   },
   Scenario("own.apple.freed") { test in
     // One that nobody closes: its adapters end when it is freed.
-    var hub: HubConnection? = try HubConnection(url: test.server.url()) { $0.hints = [NetworkPathHints(), AppLifecycleHints()] }
+    var hub: HubConnection? = try HubConnection(url: test.server.url()) {
+      $0.hints = [NetworkPathHints(), AppLifecycleHints()]
+    }
     try await hub?.start()
     try equal(Surroundings.monitors, 1, "monitors")
     await hub?.stop()

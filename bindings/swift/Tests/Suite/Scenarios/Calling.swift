@@ -95,8 +95,9 @@ let calling: [Scenario] = [
       drain.cancel()
       try await ended(drain, "the call with an upload")
       try equal(await left.next("the end of the upload"), "cancelled", "the end of the upload")
-      let end = try await until("the end of the upload on the server") { try await asker.invoke("Drained", key) as String? }
-      try equal(end, "Stream canceled by client.", "the end of the upload on the server")
+      let there = "the end of the upload on the server"
+      let end = try await until(there) { try await asker.invoke("Drained", key) as String? }
+      try equal(end, "Stream canceled by client.", there)
       // The same by a handle, where the error is ours.
       let held = "\(key)-handle"
       let handle = hub.call("Hold", held, returning: Int?.self)

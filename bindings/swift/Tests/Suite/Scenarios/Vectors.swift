@@ -2,8 +2,8 @@ import Foundation
 @testable import Hubwire
 import HubwireFFI
 
-/// The golden vectors of `tests/vectors` through the border, and then through the decoder of an application. Handshakes, negotiate
-/// responses and the lists of `delivery.json` do not cross the border: the core reads them, and its tests have them.
+/// The golden vectors of `tests/vectors` through the border, and then through the decoder of an application. Handshakes, negotiation
+/// and the lists of `delivery.json` do not cross the border: the core reads them, and its tests have them.
 let vectors: [Scenario] = [
   Scenario("vectors") { test in
     let folder = URL(fileURLWithPath: test.files.vectors)
