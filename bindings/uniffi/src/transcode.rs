@@ -8,7 +8,7 @@
 //! | binary | a text in base64 | `{"$binary": "base64"}` |
 //! | timestamp | a text as in RFC 3339, in UTC | `{"$timestamp": "RFC 3339"}` |
 //! | another extension | `{"$extension": {"type": 5, "data": "base64"}}` | the same |
-//! | a key that is no text | its JSON as a text | not possible |
+//! | a key that is no text | its JSON as a text; in a key only numbers and the like | not possible |
 //! | not a number, infinite | `"NaN"`, `"Infinity"`, `"-Infinity"` | a text |
 //! | a text that is not UTF-8 | the same with U+FFFD in it | not possible |
 //!
@@ -55,7 +55,7 @@ fn error(text: impl Into<String>) -> TranscodeError {
 /// The payload as JSON.
 ///
 /// # Errors
-/// When it is nested too deeply.
+/// When it is nested too deeply, or a key has a key in it that is a list, a map or an extension.
 pub fn to_json(payload: &Payload) -> Result<Vec<u8>, TranscodeError> {
     if payload.encoding() == Encoding::Json {
         return Ok(payload.bytes().to_vec());
@@ -64,7 +64,7 @@ pub fn to_json(payload: &Payload) -> Result<Vec<u8>, TranscodeError> {
     let value = rmpv::decode::read_value_ref(&mut bytes)
         .map_err(|what| error(format!("it is no MessagePack: {what}")))?;
     let mut json = Vec::with_capacity(payload.bytes().len() * 2);
-    write_json(&value, &mut json, MAX_DEPTH)?;
+    write_json(&value, &mut json, MAX_DEPTH, Place::Value)?;
     Ok(json)
 }
 
@@ -84,7 +84,21 @@ pub fn from_json(encoding: Encoding, json: Bytes) -> Result<Payload, TranscodeEr
     Ok(Payload::from_encoder(encoding, packed.into()))
 }
 
-fn write_json(value: &ValueRef<'_>, json: &mut Vec<u8>, depth: usize) -> Result<(), TranscodeError> {
+/// Where a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Value,
+    /// In the key of a map. Its quotes are escaped; those of a key in it would be so twice, and a few bytes of keys in keys
+    /// in keys would become more than any memory holds.
+    Key,
+}
+
+fn write_json(
+    value: &ValueRef<'_>,
+    json: &mut Vec<u8>,
+    depth: usize,
+    place: Place,
+) -> Result<(), TranscodeError> {
     // An extension is written as an object in an object.
     let levels = if matches!(value, ValueRef::Ext(..)) { 3 } else { 1 };
     let too_deep = || error(format!("it is nested more than {MAX_DEPTH} times"));
@@ -98,19 +112,22 @@ fn write_json(value: &ValueRef<'_>, json: &mut Vec<u8>, depth: usize) -> Result<
         ValueRef::String(text) => write_text(&text_of(text), json),
         ValueRef::Binary(bytes) => write_text(&BASE64.encode(bytes), json),
         ValueRef::Array(items) => {
-            write_list(items, json, b"[]", |item, json| write_json(item, json, deeper))?;
+            write_list(items, json, b"[]", |item, json| write_json(item, json, deeper, place))?;
         }
         ValueRef::Map(members) => write_list(members, json, b"{}", |(key, value), json| {
             match key {
                 ValueRef::String(text) => write_text(&text_of(text), json),
+                ValueRef::Array(_) | ValueRef::Map(_) | ValueRef::Ext(..) if place == Place::Key => {
+                    return Err(error("a key has a key in it that is a list, a map or an extension"));
+                }
                 other => {
                     let mut text = Vec::new();
-                    write_json(other, &mut text, deeper)?;
+                    write_json(other, &mut text, deeper, Place::Key)?;
                     write_text(&String::from_utf8_lossy(&text), json);
                 }
             }
             json.push(b':');
-            write_json(value, json, deeper)
+            write_json(value, json, deeper, place)
         })?,
         ValueRef::Ext(TIMESTAMP, data) if moment(data).is_some() => {
             write_text(&moment(data).unwrap_or_default(), json);

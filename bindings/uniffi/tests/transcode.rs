@@ -88,6 +88,30 @@ fn json_has_no_other_keys_than_texts() {
 }
 
 #[test]
+fn a_key_may_be_a_list_or_a_map() {
+    let pair = Packed::Array(vec![1.into(), "a".into()]);
+    let inner = Packed::Map(vec![(2.into(), pair.clone())]);
+    let map = Packed::Map(vec![(pair.clone(), "x".into()), (inner, "y".into())]);
+    assert_eq!(read(&map), json!({r#"[1,"a"]"#: "x", r#"{"2":[1,"a"]}"#: "y"}));
+    // The values of a map have keys of their own.
+    let nested = Packed::Map(vec![(1.into(), Packed::Map(vec![(pair, Packed::Nil)]))]);
+    assert_eq!(read(&nested), json!({"1": {r#"[1,"a"]"#: null}}));
+}
+
+/// Every level of keys in keys would double the text: 300 bytes, and more of it than memory.
+#[test]
+fn keys_in_keys_end() {
+    let nested = |depth: usize| {
+        (0..depth).fold(Packed::from("key"), |inner, _| Packed::Map(vec![(inner, Packed::Nil)]))
+    };
+    assert_eq!(read(&nested(2)), json!({r#"{"key":null}"#: null}));
+    for depth in 3..MAX_DEPTH {
+        let error = to_json(&packed(&nested(depth))).unwrap_err().to_string();
+        assert!(error.contains("a key has a key in it"), "{error}");
+    }
+}
+
+#[test]
 fn numbers_keep_their_64_bits() {
     for number in
         [json!(u64::MAX), json!(i64::MIN), json!(-1), json!(0.1), json!(1e300), json!(-32), json!(-33)]

@@ -66,15 +66,12 @@ pub(crate) fn suite() -> Result<Counts> {
 
 fn maven() -> Command {
     let mut maven = program("mvn");
-    let output = output();
     maven.args(["--batch-mode", "--quiet"]).current_dir(root().join(FOLDER));
     // Cargo puts its own folders there, and JNA looks there before it looks into the jar.
     maven.env_remove("LD_LIBRARY_PATH");
-    for (name, folder) in [
-        ("output", output.clone()),
-        ("hubwire.generated", generated()),
-        ("hubwire.native", output.join("native")),
-    ] {
+    for (name, folder) in
+        [("output", output()), ("hubwire.generated", generated()), ("hubwire.native", natives())]
+    {
         maven.arg(format!("-D{name}={}", folder.display()));
     }
     maven
@@ -100,7 +97,11 @@ fn bindings() -> Result<()> {
     run(program(native::bindgen()?).arg(native::shared()).arg(generated()).arg("kotlin"))
 }
 
-/// Where JNA looks for it in a jar.
+/// The libraries of the next jar: JNA looks in the folder of its platform.
+pub(crate) fn natives() -> PathBuf {
+    output().join("native")
+}
+
 fn native_library() -> Result<()> {
     let system = match std::env::consts::OS {
         "macos" => "darwin",
@@ -108,7 +109,7 @@ fn native_library() -> Result<()> {
         other => other,
     };
     let machine = std::env::consts::ARCH.replace("x86_64", "x86-64");
-    native::ship(&output().join("native").join(format!("{system}-{machine}")).join(native::shared_name()))
+    native::ship(&natives().join(format!("{system}-{machine}")).join(native::shared_name()))
 }
 
 fn jar() -> Result<()> {

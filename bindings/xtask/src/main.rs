@@ -1,5 +1,5 @@
-//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | node | kotlin | swift | size |
-//! bench | lint`.
+//! Developer tasks: `cargo xtask demo | test | sim | vectors | web | node | kotlin | native |
+//! swift | size | bench | lint`.
 //!
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
@@ -13,6 +13,7 @@ mod kotlin;
 mod lint;
 mod native;
 mod node;
+mod platforms;
 mod process;
 mod recovery;
 mod scenarios;
@@ -44,6 +45,7 @@ cargo xtask COMMAND
                                  with --functions what is large in the WebAssembly module
   node                           build the npm package @hubwire/node into bindings/node/dist
   kotlin                         build the Kotlin library
+  native [TARGET…]               build its native library for other platforms, for the next jar; all when none is named
   swift                          build the Swift package
   bench web|node|kotlin          what messages cost in Chromium, in Node or on the JVM, beside the official client
   lint                           fmt, clippy, rustdoc, cargo-deny
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Some(("size", rest)) => web::size_command(rest),
         Some(("node", rest)) => node::command(rest),
         Some(("kotlin", rest)) => kotlin::command(rest),
+        Some(("native", rest)) => platforms::command(rest),
         Some(("swift", rest)) => swift::command(rest),
         Some(("bench", rest)) => match rest.split_first().map(|(what, rest)| (what.as_str(), rest)) {
             Some(("web", rest)) => web::bench(rest),

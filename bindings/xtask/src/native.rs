@@ -9,7 +9,7 @@ use crate::setup::target_folder;
 use crate::suites::JOBS;
 
 /// How it is compiled.
-const PROFILE: &str = "ffi";
+pub(crate) const PROFILE: &str = "ffi";
 
 /// What applications ship of it at most, in bytes, for Linux on x86-64.
 const BUDGET: u64 = 4_000_000;
@@ -72,17 +72,27 @@ pub(crate) fn empty(folder: &Path) -> Result<()> {
 
 /// Copies the shared library without what nobody needs to run it.
 pub(crate) fn ship(to: &Path) -> Result<()> {
-    let from = shared();
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
-    fs::copy(&from, to).map_err(|error| format!("{}: {error}", from.display()))?;
+    copy(&shared(), to)?;
     run(program("strip").arg(if cfg!(target_os = "macos") { "-x" } else { "--strip-all" }).arg(to))?;
-    let bytes = fs::metadata(to).map_err(|error| format!("{}: {error}", to.display()))?.len();
-    println!("  {}: {:.2} MB", to.display(), bytes as f64 / 1e6);
+    let bytes = weigh(to)?;
     let is_measured = cfg!(all(target_os = "linux", target_arch = "x86_64"));
     if is_measured && bytes > BUDGET {
         return Err(format!("the library has {bytes} bytes, the budget is {BUDGET}"));
     }
     Ok(())
+}
+
+/// Copies a file into a folder that may not be there yet.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    fs::copy(from, to).map(drop).map_err(|error| format!("{}: {error}", from.display()))
+}
+
+/// Tells how many bytes it has.
+pub(crate) fn weigh(file: &Path) -> Result<u64> {
+    let bytes = fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+    println!("  {}: {:.2} MB", file.display(), bytes as f64 / 1e6);
+    Ok(bytes)
 }

@@ -30,6 +30,8 @@ pub(crate) enum Need {
     Chromium,
     /// The HTTP proxy that the Rust client is tried behind.
     Tinyproxy,
+    /// What builds for other platforms.
+    Zig,
 }
 
 impl Need {
@@ -58,7 +60,11 @@ impl Need {
             Self::Swift => swift(),
             Self::Python => {
                 tool("python3", "--version", (3, 10), &["python3", "python3-venv"])?;
-                python_environment()
+                python_environment("tests/interop/python/requirements.txt", &python_folder())
+            }
+            Self::Zig => {
+                tool("python3", "--version", (3, 10), &["python3", "python3-venv"])?;
+                python_environment("bindings/xtask/scripts/zig-requirements.txt", &zig_folder())
             }
             Self::Chromium => tool("chromium", "--version", (120, 0), &["chromium"]),
             // The program alone: the package `tinyproxy` would start a service.
@@ -196,19 +202,23 @@ pub(crate) fn python_program() -> PathBuf {
     python_folder().join("bin/python")
 }
 
+/// The environment with a zig for C and for linking, and with a cargo that uses it.
+pub(crate) fn zig_folder() -> PathBuf {
+    cache_folder().join("zig-toolchain")
+}
+
 /// The environment is made again when the list of packages is not the one that it was made with.
-fn python_environment() -> Result<()> {
-    let list = root().join("tests/interop/python/requirements.txt");
-    let stamp = python_folder().join("installed-requirements.txt");
-    let wanted = fs::read(&list).map_err(|error| format!("{}: {error}", list.display()))?;
+fn python_environment(list: &str, folder: &Path) -> Result<()> {
+    let stamp = folder.join("installed-requirements.txt");
+    let wanted = fs::read(root().join(list)).map_err(|error| format!("{list}: {error}"))?;
     if fs::read(&stamp).is_ok_and(|present| present == wanted) {
         return Ok(());
     }
-    step("Python packages of tests/interop/python", || {
-        run(program("python3").args(["-m", "venv", "--clear"]).arg(python_folder()))?;
+    step(&format!("Python packages of {list}"), || {
+        run(program("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
         // Without dependencies: the list names all of them with their versions.
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"];
-        run(program(python_program()).args(install).arg(&list))?;
+        run(program(folder.join("bin/python")).args(install).arg(root().join(list)))?;
         fs::write(&stamp, &wanted).map_err(|error| format!("{}: {error}", stamp.display()))
     })
 }

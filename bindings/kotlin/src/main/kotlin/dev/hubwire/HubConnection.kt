@@ -5,11 +5,13 @@ import dev.hubwire.internal.Later
 import dev.hubwire.internal.Link
 import dev.hubwire.internal.StreamBuffer
 import dev.hubwire.internal.ffi.CallKind
+import dev.hubwire.internal.ffi.Connection
 import dev.hubwire.internal.millis
 import dev.hubwire.internal.resultOf
 import dev.hubwire.internal.toPublic
 import dev.hubwire.internal.toWire
 import kotlin.time.Duration
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.SharedFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -200,12 +202,10 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
     override fun hint(hint: Hint): Unit = link.quietly { hint(hint.toWire()) }
 
     /** Counters of this connection object. */
-    public suspend fun metrics(): Metrics =
-        withContext(link.options.dispatcher) { link.native { metrics() }.toPublic() }
+    public suspend fun metrics(): Metrics = apart { metrics() }.toPublic()
 
     /** Where the connection stands in streams with history, for [HubConnectionOptions.positions] of a later one. */
-    public suspend fun positions(): List<String> =
-        withContext(link.options.dispatcher) { link.native { positions() } }
+    public suspend fun positions(): List<String> = apart { positions() }
 
     /** The durable calls of earlier processes; empty without a path for the outbox. Waits until it was read. */
     public suspend fun restoredCalls(): List<RestoredCall> = link.restored.calls.await()
@@ -216,4 +216,8 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         keepAliveInterval: Duration? = null,
         serverTimeout: Duration? = null,
     ): Unit = link.native { configure(url, keepAliveInterval?.millis(), serverTimeout?.millis()) }
+
+    /** What the library answers while it holds its reader: nobody's code may go on there. */
+    private suspend fun <T> apart(command: suspend Connection.() -> T): T =
+        withContext(Dispatchers.Default) { link.native { command() } }
 }

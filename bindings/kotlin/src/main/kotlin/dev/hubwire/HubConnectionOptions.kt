@@ -61,7 +61,14 @@ public class HubConnectionOptions internal constructor() {
     /** Connects the WebSocket at once. */
     public var skipNegotiation: Boolean = false
 
-    /** Where handlers, policies and factories run. Handlers of one connection run one at a time on any. */
+    /**
+     * Where handlers, policies and factories run. Handlers of one connection run one at a time on any.
+     *
+     * With [Dispatchers.Unconfined] they run on the one thread that reads for all connections of the process, and so do
+     * coroutines of the application that have no dispatcher. That saves waking another thread for a message that comes
+     * alone, and is for handlers that are done at once: while one runs, nothing is read and no call comes back, so one
+     * that waits in `runBlocking` for a call waits forever.
+     */
     public var dispatcher: CoroutineDispatcher = Dispatchers.Default
 
     /** How arguments and results are written and read. Both encodings use it. */

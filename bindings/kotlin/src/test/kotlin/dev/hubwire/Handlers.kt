@@ -1,5 +1,6 @@
 package dev.hubwire
 
+import dev.hubwire.internal.Engine
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicInteger
@@ -88,11 +89,11 @@ internal fun Scenarios.handlers() {
         defer { release.countDown() }
         val blocked = CompletableDeferred<String>()
         connection.on("event") { _: Int ->
-            blocked.complete(Thread.currentThread().name)
+            blocked.complete(currentThread())
             check(release.await(60, TimeUnit.SECONDS))
         }
         connection.perform("PushMany", "event", 10)
-        holds("hubwire" != within("the handler") { blocked.await() }) { "the handler is on the reader's thread" }
+        holds(Engine.THREAD != within("the handler") { blocked.await() }) { "the handler is on the reader's thread" }
         same(3, within("a call") { connection.invoke<Int, _, _>("Add", 1, 2) })
         same(List(10) { it }, within("a stream") { connection.stream<Int, _, _>("Count", 10, 0).toList() })
         val got = Events<Int>()

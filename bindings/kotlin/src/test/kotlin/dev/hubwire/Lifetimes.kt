@@ -7,6 +7,7 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 import kotlinx.coroutines.yield
@@ -91,7 +92,7 @@ internal fun Scenarios.lifetimes() {
     scenario("own.reader.never-runs-applications") {
         val connection = connection()
         val threads = Events<String>()
-        fun note() = threads.push(Thread.currentThread().name)
+        fun note() = threads.push(currentThread())
         val watch = launch(Dispatchers.Unconfined) { connection.state.collect { note() } }
         val events = launch(Dispatchers.Unconfined) { connection.events.collect { note() } }
         connection.on("event") { _: Int -> note() }
@@ -118,5 +119,44 @@ internal fun Scenarios.lifetimes() {
             count++
         }
         holds(count > 60) { "only $count were noted" }
+    }
+
+    scenario("own.reader.runs-handlers-if-told") {
+        val threads = Events<String>()
+        fun note() = threads.push(currentThread())
+        val connection = connection {
+            dispatcher = Dispatchers.Unconfined
+            accessToken {
+                note()
+                null
+            }
+        }
+        val got = Events<Int>()
+        connection.on("event") { value: Int ->
+            note()
+            got.push(value)
+        }
+        // One that waits for the connection does not hold it up.
+        connection.on("down") { depth: Int ->
+            note()
+            val next: Int = connection.invoke("Add", depth, -1)
+            note()
+            check(connection.metrics().toString().isNotEmpty())
+            if (next == 0) got.push(-1) else connection.perform("ToCaller", "down", next)
+        }
+        connection.start()
+        connection.perform("PushMany", "event", 1_000)
+        same(List(1_000) { it }, got.take(1_000))
+        var calls = 0
+        while (!threads.isEmpty) {
+            same(Engine.THREAD, threads.next(), "the thread of a handler")
+            calls++
+        }
+        holds(calls > 1_000) { "only $calls were noted" }
+        connection.perform("ToCaller", "down", 20)
+        same(-1, got.next())
+        same(3, connection.invoke<Int, _, _>("Add", 1, 2))
+        same(List(10) { it }, connection.stream<Int, _, _>("Count", 10, 0).toList())
+        connection.stop()
     }
 }

@@ -1,5 +1,6 @@
 package dev.hubwire
 
+import dev.hubwire.internal.Engine
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
@@ -161,7 +162,7 @@ internal fun Scenarios.reconnects() {
         val connection = proxied(
             RetrySchedule.custom { context ->
                 asked.push(context)
-                threads.push(Thread.currentThread().name)
+                threads.push(currentThread())
                 if (context.previousRetryCount < 3) Duration.ZERO else null
             },
         )
@@ -173,7 +174,7 @@ internal fun Scenarios.reconnects() {
         val contexts = asked.take(4)
         same(listOf(0, 1, 2, 3), contexts.map { it.previousRetryCount })
         holds(contexts.all { it.reason.message!!.isNotEmpty() }) { "there is no reason" }
-        repeat(4) { holds(threads.next() != "hubwire") { "the policy runs on the reader's thread" } }
+        repeat(4) { holds(threads.next() != Engine.THREAD) { "the policy runs on the reader's thread" } }
         same(ConnectionState.Reconnecting, changes.next().to)
         val end = changes.next()
         same(ConnectionState.Disconnected, end.to)
@@ -232,10 +233,15 @@ internal fun Scenarios.reconnects() {
             connections.mapIndexed { index, one -> async { one.invoke<Int, _, _>("Add", index, 1) } }.awaitAll()
         }
         same(List(50) { it + 1 }, sums)
-        same(1, threadsOf("hubwire"), "the number of threads")
+        same(1, threadsOf(Engine.THREAD), "the number of threads")
         within("the stops") { connections.map { async { it.stop() } }.awaitAll() }
     }
 }
 
 /** How many threads have that name. */
-internal fun threadsOf(name: String): Int = Thread.getAllStackTraces().keys.count { it.name == name && it.isAlive }
+/** What coroutines add to the names of threads while they are on them, in tests, is not part of them. */
+private val Thread.ownName: String get() = name.substringBefore(" @")
+
+internal fun threadsOf(name: String): Int = Thread.getAllStackTraces().keys.count { it.ownName == name && it.isAlive }
+
+internal fun currentThread(): String = Thread.currentThread().ownName

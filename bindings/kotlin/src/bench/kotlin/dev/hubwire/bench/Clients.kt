@@ -11,6 +11,7 @@ import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Semaphore
 import java.util.concurrent.atomic.AtomicInteger
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
@@ -33,9 +34,9 @@ internal interface Client : AutoCloseable {
 }
 
 /** This library. */
-internal class Ours(url: String) : Client {
-    override val name = "hubwire"
+internal class Ours(url: String, override val name: String, where: CoroutineDispatcher) : Client {
     private val connection = HubConnection(url) {
+        dispatcher = where
         transports = setOf(Transport.WebSockets)
         skipNegotiation = true
     }
@@ -83,7 +84,7 @@ internal class Ours(url: String) : Client {
 
 /** The official client for Java. */
 internal class Theirs(url: String) : Client {
-    override val name = "com.microsoft.signalr"
+    override val name = "official"
     private val connection = HubConnectionBuilder.create(url)
         .withTransport(TransportEnum.WEBSOCKETS)
         .shouldSkipNegotiate(true)

@@ -3,11 +3,12 @@ package dev.hubwire.bench
 import com.sun.management.OperatingSystemMXBean
 import dev.hubwire.java
 import java.lang.management.ManagementFactory
+import kotlinx.coroutines.Dispatchers
 import org.junit.jupiter.api.Test
 
 /**
  * What a message and a call cost in CPU time, all threads of the process together, with this library and with the
- * official client, in turns and in one run. `mvn -Pbench verify` runs it.
+ * official client, in turns and in one run; also with handlers on the thread that reads. `mvn -Pbench verify` runs it.
  */
 class Measurements {
     private class Work(val name: String, val count: Int, val run: (Client, Int) -> Unit)
@@ -18,8 +19,13 @@ class Measurements {
         val server = java(PushServer::class.java.name)
         try {
             val url = server.inputReader().readLine().removePrefix("listening on ")
-            Ours(url).use { ours ->
-                Theirs(url).use { theirs -> table(works().filter { only in it.name }, listOf(ours, theirs)) }
+            val works = works().filter { only in it.name }
+            Theirs(url).use { theirs ->
+                Ours(url, "hubwire", Dispatchers.Default).use { ours ->
+                    Ours(url, "in place", Dispatchers.Unconfined).use { inPlace ->
+                        table(works, theirs, listOf(ours, inPlace))
+                    }
+                }
             }
         } finally {
             server.destroy()
@@ -37,10 +43,11 @@ class Measurements {
         )
     }
 
-    private fun table(works: List<Work>, clients: List<Client>) {
+    private fun table(works: List<Work>, official: Client, ours: List<Client>) {
+        val clients = listOf(official) + ours
         println()
-        println("CPU per message or call, in microseconds, medians of $ROUNDS:")
-        println("%-40s %10s %10s %8s".format("", clients[0].name, "official", "ratio"))
+        println("CPU per message or call, in microseconds, medians of $ROUNDS, and what part of the official client's it is:")
+        println("%-40s %10s".format("", official.name) + ours.joinToString("") { "%10s %6s".format(it.name, "") })
         for (work in works) {
             // Until the compilers have seen it.
             repeat(WARM_UPS) { clients.forEach { client -> work.run(client, work.count / 2) } }
@@ -48,8 +55,9 @@ class Measurements {
             repeat(ROUNDS) {
                 clients.forEachIndexed { index, client -> times[index] += cost(work, client) }
             }
-            val (ours, theirs) = times.map { it.sorted()[ROUNDS / 2] }
-            println("%-40s %10.2f %10.2f %8.2f".format(work.name, ours, theirs, ours / theirs))
+            val medians = times.map { it.sorted()[ROUNDS / 2] }
+            val rest = medians.drop(1).joinToString("") { "%10.2f %6.2f".format(it, it / medians[0]) }
+            println("%-40s %10.2f".format(work.name, medians[0]) + rest)
         }
     }
 

@@ -97,11 +97,12 @@ internal class Link(url: String, val options: HubConnectionOptions) {
         }
     }
 
-    /** Goes on with a coroutine where it belongs; never on this thread, which is the reader's. */
+    /** Goes on with a coroutine where it belongs; on this thread, which is the reader's, only if the options say so. */
     fun <T> resume(continuation: CancellableContinuation<T>, result: Result<T>) {
         val context = continuation.context
         val dispatcher = context[ContinuationInterceptor] as? CoroutineDispatcher
-        if (dispatcher == null || !dispatcher.isDispatchNeeded(context)) {
+        val stays = dispatcher == null || !dispatcher.isDispatchNeeded(context)
+        if (stays && options.dispatcher.isDispatchNeeded(context)) {
             options.dispatcher.dispatch(EmptyCoroutineContext) { continuation.resumeWith(result) }
         } else {
             continuation.resumeWith(result)
