@@ -42,17 +42,31 @@ public struct OSLogMessage: ExpressibleByStringInterpolation, ExpressibleByStrin
 }
 
 @available(macOS 11.0, iOS 14.0, watchOS 7.0, tvOS 14.0, *)
-public struct Logger: @unchecked Sendable {
-  private let name: String
+public struct Logger {
+  private let state: State
 
   public init(subsystem: String, category: String) {
-    name = "\(subsystem)/\(category)"
+    state = State("\(subsystem)/\(category)")
   }
 
-  public func debug(_ message: OSLogMessage) { SystemLog.add("\(name) debug: \(message.text)") }
-  public func info(_ message: OSLogMessage) { SystemLog.add("\(name) info: \(message.text)") }
-  public func warning(_ message: OSLogMessage) { SystemLog.add("\(name) warning: \(message.text)") }
-  public func error(_ message: OSLogMessage) { SystemLog.add("\(name) error: \(message.text)") }
+  public func debug(_ message: OSLogMessage) { SystemLog.add("\(state.name) debug: \(message.text)") }
+  public func info(_ message: OSLogMessage) { SystemLog.add("\(state.name) info: \(message.text)") }
+  public func warning(_ message: OSLogMessage) { SystemLog.add("\(state.name) warning: \(message.text)") }
+  public func error(_ message: OSLogMessage) { SystemLog.add("\(state.name) error: \(message.text)") }
+}
+
+#if !OLDER_SDK
+  @available(macOS 11.0, iOS 14.0, watchOS 7.0, tvOS 14.0, *)
+  extension Logger: @unchecked Sendable {}
+#endif
+
+/// A reference, so that a logger is not `Sendable` by itself.
+private final class State {
+  let name: String
+
+  init(_ name: String) {
+    self.name = name
+  }
 }
 
 /// For tests, and not in the SDK: what was logged.
