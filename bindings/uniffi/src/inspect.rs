@@ -7,6 +7,9 @@ use crate::failure::HubFailure;
 use crate::transcode::{from_json, to_json};
 use crate::values::Encoding;
 
+/// The default of connections: one that promises more is refused for that, and a shorter one that is cut off for being cut off.
+const MAX_MESSAGE_SIZE: usize = 16 << 20;
+
 /// A message of the hub protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq, uniffi::Record)]
 pub struct InspectedMessage {
@@ -34,7 +37,7 @@ pub struct InspectedMessage {
 pub fn inspect(encoding: Encoding, frame: Vec<u8>) -> Result<Option<InspectedMessage>, HubFailure> {
     let wrong = |reason: String| HubFailure::Failed { kind: crate::failure::ErrorKind::Protocol, reason };
     let core = hubwire::protocol::Encoding::from(encoding);
-    let mut frames = hubwire::protocol::frame::FrameDecoder::new(frame.len());
+    let mut frames = hubwire::protocol::frame::FrameDecoder::new(MAX_MESSAGE_SIZE);
     frames.begin(core);
     frames.push(Bytes::from(frame));
     let frame = frames.next().map_err(|error| wrong(error.to_string()))?;

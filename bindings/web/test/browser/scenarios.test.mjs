@@ -94,6 +94,38 @@ describe("scenarios", () => {
     assert.equal((await within("the end", doubled.next())).done, true);
   });
 
+  test("cancel.call", async ({ defer }) => {
+    const asker = await started(defer);
+    const eventually = (what, look) => within(what, (async () => {
+      while (!(await look()));
+    })());
+    for (const configure of [undefined, messagePack]) {
+      const connection = await started(defer, { configure });
+      const key = `cancel-${connection.connectionId}`;
+      // The method runs, and hears of it.
+      const held = new AbortController();
+      const call = connection.call("Hold", [key], { signal: held.signal });
+      await eventually("the method", () => asker.invoke("IsHeld", key));
+      assert.equal(await asker.invoke("WasCancelled", key), false);
+      held.abort();
+      assert.equal((await assert.rejects(within("the end of the call", call), /./)).kind, "Cancelled");
+      await eventually("the method's end", () => asker.invoke("WasCancelled", key));
+      // An upload ends on the server, too.
+      const drained = new AbortController();
+      const items = new hubwire.Subject();
+      const upload = connection.call("Drain", [key, items], { signal: drained.signal });
+      await within("its acceptance", upload.accepted);
+      items.next(1);
+      items.next(2);
+      await eventually("the items", async () => (await asker.invoke("Noted", `${key}-items`)).length === 2);
+      drained.abort();
+      assert.equal((await assert.rejects(within("the end of the call", upload), /./)).kind, "Cancelled");
+      await eventually("the end of the upload on the server", () => asker.invoke("Drained", key));
+      assert.equal(await asker.invoke("Drained", key), "Stream canceled by client.");
+      assert.equal(await connection.invoke("Add", 1, 1), 2);
+    }
+  });
+
   test("cancel.stream", async ({ defer }) => {
     const connection = await started(defer);
     const key = `cancel-${connection.connectionId}`;

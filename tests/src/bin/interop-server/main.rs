@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)]
 
 mod delivery;
+mod observed;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use delivery::Extras;
+use observed::Observed;
 
 /// For these tests only; HUB.md has it too.
 const KEY: &str = "interop-tests-only-0123456789abcdef";
@@ -29,6 +31,7 @@ struct Memory {
     disconnected: Mutex<HashMap<String, Option<String>>>,
     cancelled: Mutex<HashMap<String, bool>>,
     noted: Mutex<HashMap<String, Vec<i64>>>,
+    observed: Observed,
 }
 
 type Shared = State<Arc<Memory>>;
@@ -257,9 +260,9 @@ async fn close_me(ctx: Context, allow_reconnect: bool, text: String) -> Done {
     Ok(())
 }
 
-fn hub() -> Result<Hub, hubwire_server::BuildError> {
-    Hub::builder()
-        .state(Arc::new(Memory::default()))
+fn hub(memory: &Arc<Memory>) -> Result<Hub, hubwire_server::BuildError> {
+    let hub = Hub::builder()
+        .state(memory.clone())
         .method("Echo", echo)
         .method("Void", void)
         .method("Add", add)
@@ -295,8 +298,8 @@ fn hub() -> Result<Hub, hubwire_server::BuildError> {
         .method("AskConnection", ask_connection)
         .method("Disconnected", disconnected)
         .method("CloseMe", close_me)
-        .on_disconnected(on_disconnected)
-        .build()
+        .on_disconnected(on_disconnected);
+    observed::methods(hub).build()
 }
 
 #[tokio::main]
@@ -317,7 +320,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.times.handshake = Duration::from_secs(2);
     let options = HubOptions { stateful_reconnect: true, ..HubOptions::default() };
     let extras = Extras::new();
-    let builder = Server::builder().config(config.clone()).hub_with("/hubs/interop", hub()?, options);
+    let memory = Arc::new(Memory::default());
+    let watched = Server::builder().config(config.clone()).hub("/hubs/interop", hub(&memory)?).build()?;
+    observed::watch(watched, &memory).await?;
+    let builder = Server::builder().config(config.clone()).hub_with("/hubs/interop", hub(&memory)?, options);
     let server = extras.mount(builder, &config)?.build()?;
     extras.begin(&server)?;
     let listener = TcpListener::bind(address).await?;

@@ -1,6 +1,10 @@
 import Foundation
 internal import HubwireFFI
 
+#if canImport(ObjectiveC)
+  import ObjectiveC
+#endif
+
 /// The connections of the process by number, and the one thread that reads for all of them.
 final class Registry: Sendable {
   static let shared = Registry()

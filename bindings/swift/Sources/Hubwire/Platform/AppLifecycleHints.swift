@@ -27,7 +27,7 @@
         },
       ]
       return {
-        observers.forEach { center.removeObserver($0) }
+        observers.forEach { NotificationCenter.default.removeObserver($0) }
       }
     }
   }

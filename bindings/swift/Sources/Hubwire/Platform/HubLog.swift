@@ -18,12 +18,16 @@ public enum HubLog {
     public static func system(_ logger: Logger = Logger(subsystem: "dev.hubwire", category: "connection"))
       -> @Sendable (HubLogLevel, String) -> Void
     {
-      { level, text in
-        switch level {
-        case .debug: logger.debug("\(text, privacy: .public)")
-        case .info: logger.info("\(text, privacy: .public)")
-        case .warning: logger.warning("\(text, privacy: .public)")
-        case .error: logger.error("\(text, privacy: .public)")
+      // Not every SDK says that a logger may be used on any thread.
+      let logger = Locked(logger)
+      return { level, text in
+        logger.withLock { logger in
+          switch level {
+          case .debug: logger.debug("\(text, privacy: .public)")
+          case .info: logger.info("\(text, privacy: .public)")
+          case .warning: logger.warning("\(text, privacy: .public)")
+          case .error: logger.error("\(text, privacy: .public)")
+          }
         }
       }
     }

@@ -12,12 +12,15 @@
     public init() {}
 
     public func begin(_ report: @escaping @Sendable (Hint) -> Void) -> @Sendable () -> Void {
-      let monitor = NWPathMonitor()
-      monitor.pathUpdateHandler = { path in
-        report(path.status == .unsatisfied ? .offline : .online)
+      // Not every SDK says that a monitor may be used on any thread.
+      let monitor = Locked(NWPathMonitor())
+      monitor.withLock {
+        $0.pathUpdateHandler = { path in
+          report(path.status == .unsatisfied ? .offline : .online)
+        }
+        $0.start(queue: DispatchQueue(label: "hubwire.network"))
       }
-      monitor.start(queue: DispatchQueue(label: "hubwire.network"))
-      return { monitor.cancel() }
+      return { monitor.withLock { $0.cancel() } }
     }
   }
 #endif

@@ -7,6 +7,14 @@ private struct Person: Codable, Hashable, Sendable {
   var tags: [String: [Double]]
 }
 
+/// A task whose cancellation ends it at once.
+private func ended(_ task: Task<Void, any Error>, _ what: String) async throws {
+  do {
+    try await within("the end of \(what)", seconds: 5) { try await task.value }
+    throw Failure("\(what) did not fail")
+  } catch is CancellationError {}
+}
+
 let calling: [Scenario] = [
   Scenario("invoke") { test in
     for encoding in HubEncoding.allCases {
@@ -62,38 +70,46 @@ let calling: [Scenario] = [
     try equal(hub.pendingCalls, 0, "pending calls")
   },
   Scenario("cancel.call") { test in
-    let hub = try await test.started()
-    let pushed = Events<Int>()
-    hub.on("sum") { (sum: Int) in pushed.push(sum) }
-    let (numbers, feed) = AsyncStream.makeStream(of: Int.self)
-    let left = Events<String>()
-    feed.onTermination = { reason in
-      if case .cancelled = reason { left.push("cancelled") }
+    let asker = try await test.started()
+    for encoding in HubEncoding.allCases {
+      let hub = try await test.started { $0.encoding = encoding }
+      let key = "cancel-\(UUID().uuidString)"
+      // The method runs, and hears of it.
+      let call = Task { try await hub.invoke("Hold", key) }
+      _ = try await until("the method") { try await asker.invoke("IsHeld", key) as Bool ? true : nil }
+      try equal(await asker.invoke("WasCancelled", key) as Bool, false, "whether the method was cancelled")
+      call.cancel()
+      try await ended(call, "the call")
+      _ = try await until("the method's end") { try await asker.invoke("WasCancelled", key) as Bool ? true : nil }
+      // An upload ends here and there.
+      let (numbers, feed) = AsyncStream.makeStream(of: Int.self)
+      let left = Events<String>()
+      feed.onTermination = { reason in
+        if case .cancelled = reason { left.push("cancelled") }
+      }
+      let drain = Task { _ = try await hub.invoke("Drain", key, Upload(numbers)) as Int }
+      feed.yield(1)
+      feed.yield(2)
+      let drained = "\(key)-items"
+      _ = try await until("the items") { try await asker.invoke("Noted", drained) as [Int] == [1, 2] ? true : nil }
+      drain.cancel()
+      try await ended(drain, "the call with an upload")
+      try equal(await left.next("the end of the upload"), "cancelled", "the end of the upload")
+      let there = "the end of the upload on the server"
+      let end = try await until(there) { try await asker.invoke("Drained", key) as String? }
+      try equal(end, "Stream canceled by client.", there)
+      // The same by a handle, where the error is ours.
+      let held = "\(key)-handle"
+      let handle = hub.call("Hold", held, returning: Int?.self)
+      _ = try await until("the method") { try await asker.invoke("IsHeld", held) as Bool ? true : nil }
+      handle.cancel()
+      let error = try await within("the end of the handle") { try await failure { _ = try await handle.value } }
+      try equal(error.kind, .cancelled, "a handle that was cancelled")
+      _ = try await until("the method's end") { try await asker.invoke("WasCancelled", held) as Bool ? true : nil }
+      // The connection is whole, and nothing is left of the calls.
+      try equal(await hub.invoke("Add", 1, 1) as Int, 2, "sum")
+      try equal(hub.pendingCalls, 0, "pending calls")
     }
-    let taken = Events<Int>()
-    let watched = numbers.map { number in
-      taken.push(number)
-      return number
-    }
-    let task = Task { try await hub.invoke("Sum", Upload(watched)) as Int }
-    feed.yield(1)
-    // Items are asked for when the call was sent.
-    try equal(await taken.next("the first item"), 1, "item")
-    task.cancel()
-    let result = try await within("the end of the call", seconds: 5) { await task.result }
-    do {
-      _ = try result.get()
-      throw Failure("the call did not fail")
-    } catch is CancellationError {}
-    try equal(await left.next("the end of the upload"), "cancelled", "the end of the upload")
-    // The connection is whole, and the core has ended the call, too.
-    try equal(await hub.invoke("Add", 1, 1) as Int, 2, "sum")
-    try equal(hub.pendingCalls, 0, "pending calls")
-    let handle = hub.call("Sum", Upload(AsyncStream<Int> { _ in }), returning: Int.self)
-    try await handle.accepted()
-    handle.cancel()
-    let error = try await within("the end of the handle") { try await failure { _ = try await handle.value } }
-    try equal(error.kind, .cancelled, "a handle that was cancelled")
   },
   Scenario("cancel.before-start") { test in
     let hub = try test.hub()

@@ -1,6 +1,13 @@
 import Foundation
 import Hubwire
 
+/// A request that the server noted.
+private struct SeenRequest: Decodable, Sendable {
+  let kind: String
+  /// By their names in lower case.
+  let headers: [String: String]
+}
+
 let connecting: [Scenario] =
   HubTransport.allCases.flatMap { transport in
     HubEncoding.allCases.map { encoding in
@@ -60,14 +67,42 @@ let connecting: [Scenario] =
       try check(error.message.contains("the key is lost"), "\(error)")
     },
     Scenario("headers") { test in
-      // The server takes the token as a header, and only from there it knows the user.
+      let asker = try await test.started()
+      let origin = try await asker.invoke("Watched") as String
+      let headers = [
+        "Authorization": "Bearer \(Token.user("bob"))", "Cookie": "a=b", "User-Agent": "mine/1", "X-Test": "one",
+      ]
       for transport in HubTransport.allCases {
-        let hub = try await test.started {
-          $0.headers = ["Authorization": "Bearer \(Token.user("bob"))"]
+        let key = "headers-\(UUID().uuidString)"
+        let hub = try test.hub(URL(string: "\(origin)/hubs/interop?key=\(key)")!) {
           $0.transports = [transport]
+          $0.headers = headers
         }
+        try await within("the start") { try await hub.start() }
         try equal(await hub.invoke("UserId") as String, "bob", "user over \(transport)")
+        await hub.stop()
+        var kinds: Set<String> = ["negotiate", transport.rawValue]
+        if transport != .webSockets { kinds.insert("send") }
+        if transport == .longPolling { kinds.insert("delete") }
+        let seen = try await until("all requests over \(transport)") { [kinds] in
+          let seen = try await asker.invoke("Requests", key) as [SeenRequest]
+          return Set(seen.map(\.kind)) == kinds ? seen : nil
+        }
+        for request in seen {
+          for (name, value) in headers {
+            try equal(request.headers[name.lowercased()], value, "\(name) of \(request.kind) over \(transport)")
+          }
+        }
       }
+      // Without one of the application there is one of the library.
+      let hub = try test.hub(URL(string: "\(origin)/hubs/interop?key=agent")!)
+      try await hub.start()
+      for request in try await asker.invoke("Requests", "agent") as [SeenRequest] {
+        let agent = request.headers["user-agent"]
+        try check(agent?.hasPrefix("Hubwire/") == true, "the user agent of \(request.kind) is \(agent ?? "nothing")")
+      }
+      let wrong = try await failure { _ = try test.hub { $0.headers = ["not a name": "x"] } }
+      try equal(wrong.kind, .misuse, "\(wrong)")
     },
     Scenario("misuse") { test in
       let url = test.server.url()
@@ -107,5 +142,24 @@ let connecting: [Scenario] =
       hub.acknowledge("x")
       await hub.stop()
       try equal(hub.state, .disconnected, "state")
+    },
+    Scenario("quality") { test in
+      let hub = try await test.started { $0.keepAliveInterval = .milliseconds(100) }
+      let trip = try await until("the round trip") { try await hub.metrics().quality.roundTrip }
+      try check(trip >= .zero && trip < .seconds(10), "\(trip)")
+      try equal(hub.quality.grade, .good, "grade")
+      let before = try await hub.metrics()
+      try await hub.invoke("Add", 1, 1)
+      let metrics = try await hub.metrics()
+      try equal(metrics.connections, 1, "connections")
+      try check(metrics.messagesSent > before.messagesSent, "messages sent")
+      try check(metrics.messagesReceived > before.messagesReceived, "messages received")
+      try check(metrics.connectLatency != nil, "no latency")
+      try equal(metrics.outbox.depth, 0, "depth")
+      let happened = events(of: hub)
+      await hub.stop()
+      let event = try await happened.next("the loss") { if case .qualityChanged = $0 { true } else { false } }
+      guard case .qualityChanged(let quality) = event else { throw Failure("\(event)") }
+      try equal(quality.grade, .lost, "grade")
     },
   ]

@@ -115,7 +115,7 @@ struct Files: Sendable {
     server = try required("server")
     proxy = try required("proxy")
     scenarios = value("scenarios") ?? Self.tests.appendingPathComponent("scenarios/scenarios.json").path
-    vectors = value("vectors") ?? Self.tests.appendingPathComponent("vectors/messages.json").path
+    vectors = value("vectors") ?? Self.tests.appendingPathComponent("vectors").path
     example = value("example")
     only = value("only") ?? ""
   }
@@ -141,21 +141,25 @@ private struct List: Decodable {
 func runAll(_ scenarios: [Scenario], _ files: Files) async throws -> Bool {
   let list = try JSONDecoder().decode(List.self, from: Data(contentsOf: URL(fileURLWithPath: files.scenarios)))
   let known = Set(list.scenarios.map(\.id))
+  let ids = scenarios.map(\.id)
+  var problems = known.subtracting(ids).sorted().map { ($0, "there is no test for it") }
+  for id in Set(ids).subtracting(known).sorted() where !id.hasPrefix("own.") {
+    problems.append((id, "it is not in the list of scenarios"))
+  }
+  if Set(ids).count < ids.count {
+    problems.append(("own.ids", "two tests have the same id"))
+  }
+  return try await run(scenarios, files, problems)
+}
+
+/// Runs those, whatever the list has. True if all is well, and there are no problems.
+func run(_ scenarios: [Scenario], _ files: Files, _ problems: [(id: String, reason: String)] = []) async throws -> Bool {
   var (passed, failed) = (0, 0)
   func fail(_ id: String, _ reason: String) {
     failed += 1
     say("FAIL \(id): \(reason.replacingOccurrences(of: "\n", with: " "))")
   }
-  let ids = scenarios.map(\.id)
-  for id in known.subtracting(ids).sorted() {
-    fail(id, "there is no test for it")
-  }
-  for id in Set(ids).subtracting(known).sorted() where !id.hasPrefix("own.") {
-    fail(id, "it is not in the list of scenarios")
-  }
-  if Set(ids).count < ids.count {
-    fail("own.ids", "two tests have the same id")
-  }
+  problems.forEach { fail($0.id, $0.reason) }
   let server = try await Server(files.server)
   let proxy = try await Proxy(files.proxy, upstream: server.host)
   for scenario in scenarios where files.wants(scenario.id) {

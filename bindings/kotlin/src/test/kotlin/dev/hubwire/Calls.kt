@@ -24,6 +24,10 @@ internal class Blob(
     @Serializable(with = Timestamp::class) val at: Instant,
 )
 
+/** A request that the server noted; its headers by their names in lower case. */
+@Serializable
+internal class SeenRequest(val kind: String, val headers: Map<String, String>)
+
 internal fun Scenarios.calls() {
     for (transport in Transport.entries) {
         for (protocol in HubProtocol.entries) {
@@ -101,28 +105,45 @@ internal fun Scenarios.calls() {
     }
 
     scenario("cancel.call") {
-        val connection = connected()
-        val stopped = CompletableDeferred<Unit>()
-        val started = CompletableDeferred<Unit>()
-        val endless = flow<Int> {
-            started.complete(Unit)
-            try {
-                awaitCancellation()
-            } finally {
-                stopped.complete(Unit)
+        val asker = connected()
+        for (protocol in HubProtocol.entries) {
+            val connection = connected { this.protocol = protocol }
+            val key = "cancel-${System.nanoTime()}"
+            // The method runs, and hears of it.
+            val call = async { connection.perform("Hold", key) }
+            eventually("the method") { asker.invoke<Boolean, _>("IsHeld", key) }
+            same(false, asker.invoke<Boolean, _>("WasCancelled", key), "whether the method was cancelled")
+            within("the end of the call", 5.seconds) { call.cancelAndJoin() }
+            eventually("the method's end") { asker.invoke<Boolean, _>("WasCancelled", key) }
+            // An upload ends here and there.
+            val stopped = CompletableDeferred<Unit>()
+            val endless = flow {
+                emit(1)
+                emit(2)
+                try {
+                    awaitCancellation()
+                } finally {
+                    stopped.complete(Unit)
+                }
             }
+            val drain = async { connection.invoke<Int, _, _>("Drain", key, upload(endless)) }
+            eventually("the items") { asker.invoke<List<Int>, _>("Noted", "$key-items") == listOf(1, 2) }
+            within("the end of the call", 5.seconds) { drain.cancelAndJoin() }
+            holds(drain.isCancelled) { "the call was not cancelled" }
+            within("the end of the upload") { stopped.await() }
+            eventually("the end of the upload on the server") {
+                asker.invoke<String?, _>("Drained", key) == "Stream canceled by client."
+            }
+            // The same by a handle, where the error is ours.
+            val held = "$key-handle"
+            val handle = connection.call<Unit>("Hold", args(held))
+            eventually("the method") { asker.invoke<Boolean, _>("IsHeld", held) }
+            handle.cancel()
+            fails(HubException.Cancelled::class) { handle.await() }
+            eventually("the method's end") { asker.invoke<Boolean, _>("WasCancelled", held) }
+            same(3, connection.invoke<Int, _, _>("Add", 1, 2))
+            same(0, connection.pendingCalls, "the calls")
         }
-        val call = async { connection.invoke<Int, _>("Sum", upload(endless)) }
-        within("the upload") { started.await() }
-        within("the end of the call") { call.cancelAndJoin() }
-        holds(call.isCancelled) { "the call was not cancelled" }
-        within("the end of the upload") { stopped.await() }
-        // The same by a handle, where the error is ours.
-        val handle = connection.call<Int>("Sum", args(upload(flow<Int> { awaitCancellation() })))
-        within("its acceptance") { handle.accepted() }
-        handle.cancel()
-        fails(HubException.Cancelled::class) { handle.await() }
-        same(3, connection.invoke<Int, _, _>("Add", 1, 2))
     }
 
     scenario("cancel.before-start") {
@@ -175,12 +196,45 @@ internal fun Scenarios.calls() {
     }
 
     scenario("headers") {
-        // A token in a header is one that the server understands; those of the library are not touched.
-        val connection = connected {
-            transports = setOf(Transport.LongPolling)
-            header("Authorization", "Bearer ${Server.token("by-header")}")
+        val asker = connected()
+        val url = "${asker.invoke<String>("Watched")}/hubs/interop"
+        val headers = mapOf(
+            "Authorization" to "Bearer ${Server.token("by-header")}",
+            "Cookie" to "a=b",
+            "User-Agent" to "mine/1",
+            "X-Test" to "one",
+        )
+        for (transport in Transport.entries) {
+            val key = "headers-${System.nanoTime()}"
+            val connection = connected("$url?key=$key") {
+                transports = setOf(transport)
+                headers.forEach { (name, value) -> header(name, value) }
+            }
+            same("by-header", connection.invoke<String?>("UserId"))
+            connection.stop()
+            val kinds = setOfNotNull(
+                "negotiate",
+                transport.name,
+                "send".takeIf { transport != Transport.WebSockets },
+                "delete".takeIf { transport == Transport.LongPolling },
+            )
+            var seen = emptyList<SeenRequest>()
+            eventually("all requests over $transport") {
+                seen = asker.invoke("Requests", key)
+                seen.map { it.kind }.toSet() == kinds
+            }
+            for (request in seen) {
+                for ((name, value) in headers) {
+                    same(value, request.headers[name.lowercase()], "$name of ${request.kind} over $transport")
+                }
+            }
         }
-        same("by-header", connection.invoke<String?>("UserId"))
+        // Without one of the application there is one of the library.
+        connected("$url?key=agent")
+        for (request in asker.invoke<List<SeenRequest>, _>("Requests", "agent")) {
+            val agent = request.headers["user-agent"].orEmpty()
+            holds(agent.startsWith("Hubwire/")) { "the user agent of ${request.kind} is '$agent'" }
+        }
         fails(HubException.Misuse::class) { HubConnection(server.url) { header("not a name", "x") } }
     }
 

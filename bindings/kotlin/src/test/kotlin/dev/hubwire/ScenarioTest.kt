@@ -28,6 +28,7 @@ class ScenarioTest {
             lifetimes()
             hubs()
             vectors()
+            readme()
             examples()
         }.list
         // Maven leaves its line open.

@@ -7,6 +7,7 @@ import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.withTimeoutOrNull
 import kotlinx.serialization.json.Json
@@ -93,6 +94,13 @@ internal suspend fun <T> within(what: String, time: Duration = 20.seconds, actio
     var result: Result<T>? = null
     withTimeoutOrNull(time) { result = Result.success(action()) }
     return (result ?: error("$what did not come within $time")).getOrThrow()
+}
+
+/** For what nobody tells: looks again and again. */
+internal suspend fun eventually(what: String, look: suspend () -> Boolean) = within(what) {
+    while (!look()) {
+        delay(5.milliseconds)
+    }
 }
 
 internal suspend fun HubConnection.awaitState(wanted: ConnectionState) =

@@ -1,12 +1,16 @@
 //! `cargo xtask swift`: the Swift package, with what is generated where SwiftPM looks for it. Also its tests.
 
+mod apple;
+mod snippets;
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
 use crate::native;
 use crate::process::{Heartbeat, build_binaries, program, root, run, run_and_read};
 use crate::scenarios;
-use crate::setup::{Need, swift_program};
+use crate::setup::{Need, swift_program, target_folder};
 use crate::steps::{self, Step};
 use crate::summary::{self, Counts};
 
@@ -39,24 +43,45 @@ pub(crate) fn suite() -> Result<Counts> {
     let built = example();
     let is_built = built.is_ok();
     counts.add(Counts::check(built));
+    let _heartbeat = Heartbeat::start("tests in Swift");
+    let programs = build_binaries(&["interop-server", "fault-proxy"])?;
     let mut tests = swift();
     tests.args(["run", "hubwire-suite"]);
-    for (option, file) in
-        [("--scenarios", "scenarios/scenarios.json"), ("--vectors", "vectors/messages.json")]
-    {
-        tests.arg(option).arg(root().join("tests").join(file));
-    }
-    for (option, binary) in
-        ["--server", "--proxy"].iter().zip(build_binaries(&["interop-server", "fault-proxy"])?)
-    {
-        tests.arg(option).arg(binary);
-    }
+    suite_options(&mut tests, &programs);
     if is_built {
         tests.arg("--example").arg(root().join(EXAMPLE).join(".build/debug/ChatSwift"));
     }
-    let _heartbeat = Heartbeat::start("tests in Swift");
     counts.add(scenarios::counted("swift", &run_and_read(&mut tests)?)?);
+    counts.add(apple::check(&programs)?);
     Ok(counts)
+}
+
+/// What suites in Swift read and run.
+fn suite_options(tests: &mut Command, programs: &[PathBuf]) {
+    for (option, file) in [("--scenarios", "scenarios/scenarios.json"), ("--vectors", "vectors")] {
+        tests.arg(option).arg(root().join("tests").join(file));
+    }
+    for (option, program) in ["--server", "--proxy"].iter().zip(programs) {
+        tests.arg(option).arg(program);
+    }
+}
+
+/// Build output beside SwiftPM's own.
+fn output() -> PathBuf {
+    target_folder().join("swift")
+}
+
+/// The compiler by itself, in the folder of the package, with the modules of that folder before those that SwiftPM has built.
+fn swiftc(modules: &Path) -> Command {
+    let mut swiftc = program(swift_program().with_file_name("swiftc"));
+    swiftc.current_dir(root().join(FOLDER)).args(["-swift-version", "6", "-I"]).arg(modules);
+    swiftc.args([
+        "-I",
+        ".build/debug/Modules",
+        "-Xcc",
+        "-fmodule-map-file=generated/CHubwire/module.modulemap",
+    ]);
+    swiftc
 }
 
 /// SwiftPM in the folder of the package.
