@@ -94,7 +94,8 @@ fn dependencies() -> Result<Vec<PathBuf>> {
 /// R8 or D8. It takes the rules that are in the jars by itself, as it does under Gradle.
 fn shrinker(class: &str) -> Result<Command> {
     let mut java = program("java");
-    java.args(["-Xmx2g", "-cp"])
+    // So short a run is over before better code of it would pay.
+    java.args(["-Xmx2g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
         .arg(tool("r8-")?)
         .arg(format!("com.android.tools.r8.{class}"))
         .arg("--release");
