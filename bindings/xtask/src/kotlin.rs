@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
+use crate::android;
 use crate::native;
 use crate::process::{Heartbeat, build_binaries, program, root, run, run_and_read};
 use crate::scenarios;
@@ -25,7 +26,7 @@ const STEPS: [Step; 5] = [
 ];
 
 /// Build output, outside of the sources.
-fn output() -> PathBuf {
+pub(crate) fn output() -> PathBuf {
     target_folder().join("kotlin")
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     if summary::print(&steps::run("kotlin", &STEPS)).failed > 0 {
         return Err("the library is not built".into());
     }
-    println!("kotlin: {} is ready", output().join("hubwire.jar").display());
+    println!("kotlin: {} is ready", jar_file().display());
     Ok(())
 }
 
@@ -57,28 +58,43 @@ pub(crate) fn suite() -> Result<Counts> {
     if counts.failed > 0 {
         return Ok(counts);
     }
+    let _heartbeat = Heartbeat::start("tests on the JVM");
+    let android = summary::print(&steps::run("kotlin", &android::STEPS));
     let mut maven = maven();
     maven.arg(format!("-Dhubwire.programs={}", programs()?.display()));
-    let _heartbeat = Heartbeat::start("tests on the JVM");
+    if android.failed == 0 {
+        maven.arg(format!("-Dhubwire.shrunk={}", android::shrunk().display()));
+    }
+    counts.add(android);
     counts.add(scenarios::counted("kotlin", &run_and_read(maven.arg("verify"))?)?);
     Ok(counts)
 }
 
-fn maven() -> Command {
-    let mut maven = program("mvn");
-    maven.args(["--batch-mode", "--quiet"]).current_dir(root().join(FOLDER));
-    // Cargo puts its own folders there, and JNA looks there before it looks into the jar.
-    maven.env_remove("LD_LIBRARY_PATH");
-    for (name, folder) in
-        [("output", output()), ("hubwire.generated", generated()), ("hubwire.native", natives())]
-    {
+pub(crate) fn maven() -> Command {
+    let mut maven = maven_in(FOLDER, &output());
+    for (name, folder) in [("hubwire.generated", generated()), ("hubwire.native", natives())] {
         maven.arg(format!("-D{name}={}", folder.display()));
     }
     maven
 }
 
+/// Maven in a folder of the repository, with another for what it builds.
+pub(crate) fn maven_in(folder: &str, output: &Path) -> Command {
+    let mut maven = program("mvn");
+    maven.args(["--batch-mode", "--quiet"]).current_dir(root().join(folder));
+    // Cargo puts its own folders there, and JNA looks there before it looks into the jar.
+    maven.env_remove("LD_LIBRARY_PATH");
+    maven.arg(format!("-Doutput={}", output.display()));
+    maven
+}
+
+/// What the steps make.
+pub(crate) fn jar_file() -> PathBuf {
+    output().join("hubwire.jar")
+}
+
 /// The folder of the programs that tests talk to.
-fn programs() -> Result<PathBuf> {
+pub(crate) fn programs() -> Result<PathBuf> {
     let programs = build_binaries(&["interop-server", "fault-proxy"])?;
     let folder = programs.first().and_then(|program| program.parent()).map(Path::to_owned);
     folder.ok_or_else(|| "cargo did not build the programs".into())

@@ -7,9 +7,15 @@ import java.util.concurrent.TimeUnit
 import kotlin.concurrent.thread
 
 internal fun Scenarios.examples() {
-    scenario("own.example.chat") {
+    chat("own.example.chat", testClasses)
+    // The same after R8, with nothing kept but what the rules in the jars say; cargo xtask makes it.
+    System.getProperty("hubwire.shrunk").takeUnless { it.isNullOrEmpty() }?.let { chat("own.example.shrunk", it) }
+}
+
+private fun Scenarios.chat(id: String, classes: String) {
+    scenario(id) {
         val room = "room-${System.nanoTime()}"
-        val program = java("dev.hubwire.example.Chat", proxy.origin, room, Server.token("ann"))
+        val program = java("dev.hubwire.example.Chat", proxy.origin, room, Server.token("ann"), classes = classes)
         defer { program.destroyForcibly() }
         val lines = Events<String>()
         thread(isDaemon = true) { program.inputReader().forEachLine { lines.push(it) } }

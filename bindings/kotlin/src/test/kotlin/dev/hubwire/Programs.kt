@@ -104,9 +104,12 @@ internal class Proxy(host: String) {
     fun end() = running.end(kill = false)
 }
 
-/** A program in Kotlin, in a process of its own, with the classes of the tests. */
-internal fun java(name: String, vararg arguments: String): Process {
-    val classes = System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path")
+/** The paths of the classes of the tests, and of all they need. */
+internal val testClasses: String
+    get() = System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path")
+
+/** A program in Kotlin, in a process of its own. */
+internal fun java(name: String, vararg arguments: String, classes: String = testClasses): Process {
     val java = File(File(System.getProperty("java.home"), "bin"), "java").path
     return ProcessBuilder(java, "-cp", classes, name, *arguments)
         .redirectError(ProcessBuilder.Redirect.INHERIT)
