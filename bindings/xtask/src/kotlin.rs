@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::android;
+use crate::arm64;
 use crate::native;
 use crate::process::{Heartbeat, build_binaries, program, root, run, run_and_read};
 use crate::scenarios;
@@ -14,7 +15,7 @@ use crate::summary::{self, Counts};
 
 const FOLDER: &str = "bindings/kotlin";
 
-pub(crate) const NEEDS: &[Need] = &[Need::Java];
+pub(crate) const NEEDS: &[Need] = &[Need::Java, Need::Zig, Need::Arm64Java];
 
 /// Each needs what those before have made.
 const STEPS: [Step; 5] = [
@@ -60,13 +61,17 @@ pub(crate) fn suite() -> Result<Counts> {
     }
     let _heartbeat = Heartbeat::start("tests on the JVM");
     let android = summary::print(&steps::run("kotlin", &android::STEPS));
-    let mut maven = maven();
-    maven.arg(format!("-Dhubwire.programs={}", programs()?.display()));
+    // In the jar when the tests are compiled.
+    let arm64 = arm64::library();
+    let programs = format!("-Dhubwire.programs={}", programs()?.display());
+    let mut tests = maven();
+    tests.arg(&programs);
     if android.failed == 0 {
-        maven.arg(format!("-Dhubwire.shrunk={}", android::shrunk().display()));
+        tests.arg(format!("-Dhubwire.shrunk={}", android::shrunk().display()));
     }
     counts.add(android);
-    counts.add(scenarios::counted("kotlin", &run_and_read(maven.arg("verify"))?)?);
+    counts.add(scenarios::counted("kotlin", &run_and_read(tests.arg("verify"))?)?);
+    counts.add(arm64::tests(arm64, maven().arg(&programs))?);
     Ok(counts)
 }
 

@@ -4,6 +4,7 @@
 //! Every command says what it does, sets up what it needs, and ends with a table. Nothing here is shipped.
 
 mod android;
+mod arm64;
 mod chat_web;
 mod compatibility;
 mod delivery;

@@ -67,7 +67,7 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     for platform in PLATFORMS.iter().filter(wanted) {
         println!("\n=== native: {}", platform.target);
         let started = Instant::now();
-        let counts = Counts::check(build(platform));
+        let counts = Counts::check(build_for(platform));
         rows.push(Row {
             name: platform.target.into(),
             outcome: Outcome::Ran(counts),
@@ -81,7 +81,13 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn build(platform: &Platform) -> Result<()> {
+/// Builds it for one of them, by cargo's name, with the tools in place.
+pub(crate) fn build(target: &str) -> Result<()> {
+    let platform = PLATFORMS.iter().find(|platform| platform.target == target);
+    build_for(platform.ok_or_else(|| format!("nothing is known of {target}"))?)
+}
+
+fn build_for(platform: &Platform) -> Result<()> {
     run(program("rustup").args(["target", "add", platform.target]))?;
     let zig = zig_folder().join("bin");
     let mut build = program(zig.join("cargo-zigbuild"));

@@ -32,12 +32,14 @@ pub(crate) enum Need {
     Tinyproxy,
     /// What builds for other platforms.
     Zig,
+    /// A Java for another processor, emulated.
+    Arm64Java,
 }
 
 impl Need {
     /// Whether the suite is worth running without it: a few of its tests say that they are skipped then.
     pub(crate) const fn is_optional(self) -> bool {
-        matches!(self, Self::Tinyproxy)
+        matches!(self, Self::Tinyproxy | Self::Zig | Self::Arm64Java)
     }
 
     /// Gets it, or says why that is impossible here.
@@ -65,6 +67,10 @@ impl Need {
             Self::Zig => {
                 tool("python3", "--version", (3, 10), &["python3", "python3-venv"])?;
                 python_environment("bindings/xtask/scripts/zig-requirements.txt", &zig_folder())
+            }
+            Self::Arm64Java => {
+                let script = root().join("bindings/xtask/scripts/arm64-jvm.sh");
+                step("Java for ARM64", || run(program("bash").arg(script).arg(arm64_folder())))
             }
             Self::Chromium => tool("chromium", "--version", (120, 0), &["chromium"]),
             // The program alone: the package `tinyproxy` would start a service.
@@ -200,6 +206,15 @@ fn python_folder() -> PathBuf {
 /// The Python of the environment with the interop suite's packages.
 pub(crate) fn python_program() -> PathBuf {
     python_folder().join("bin/python")
+}
+
+fn arm64_folder() -> PathBuf {
+    cache_folder().join("arm64-jvm")
+}
+
+/// A Java for ARM64 that runs on this machine.
+pub(crate) fn arm64_java() -> PathBuf {
+    arm64_folder().join("bin/java")
 }
 
 /// The environment with a zig for C and for linking, and with a cargo that uses it.

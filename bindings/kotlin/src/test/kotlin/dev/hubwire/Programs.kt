@@ -110,7 +110,9 @@ internal val testClasses: String
 
 /** A program in Kotlin, in a process of its own. */
 internal fun java(name: String, vararg arguments: String, classes: String = testClasses): Process {
-    val java = File(File(System.getProperty("java.home"), "bin"), "java").path
+    // One for another processor has to be started by what emulates it.
+    val java = System.getProperty("hubwire.java").orEmpty()
+        .ifEmpty { File(File(System.getProperty("java.home"), "bin"), "java").path }
     return ProcessBuilder(java, "-cp", classes, name, *arguments)
         .redirectError(ProcessBuilder.Redirect.INHERIT)
         .start()
