@@ -13,6 +13,12 @@ use crate::steps::Step;
 /// The oldest version that the library is for; `android.level` in `bindings/kotlin/pom.xml`.
 const LEVEL: &str = "24";
 
+/// The example.
+const CHAT: &str = "dev.hubwire.example.Chat";
+
+/// What the example does not do.
+const CALLS: &str = "dev.hubwire.shrunk.Calls";
+
 /// Each needs what those before have made.
 pub(crate) const STEPS: [Step; 6] = [
     ("Android: Java's classes", api),
@@ -20,10 +26,10 @@ pub(crate) const STEPS: [Step; 6] = [
     ("Android: the adapter", adapter),
     ("Android: dex of the library", library_dex),
     ("Android: dex of an application", application_dex),
-    ("Android: a shrunk program", shrunk_program),
+    ("Android: shrunk programs", shrunk_programs),
 ];
 
-/// The chat of the examples with everything it uses, shrunk to run on the JVM: the suite runs it.
+/// Programs with everything they use, shrunk to run on the JVM: the suite runs them.
 pub(crate) fn shrunk() -> PathBuf {
     folder().join("shrunk.jar")
 }
@@ -177,30 +183,33 @@ fn library_dex() -> Result<()> {
     weigh(&to, "the library, nothing left out")
 }
 
-/// What R8 is to keep of the chat, and all of it.
-fn program_parts() -> Result<(PathBuf, Vec<PathBuf>)> {
-    let rules = folder().join("chat.pro");
-    let rule = "-keep class dev.hubwire.example.Chat { public static void main(java.lang.String[]); }\n";
-    fs::write(&rules, rule).map_err(|error| format!("{}: {error}", rules.display()))?;
-    let chat = folder().join("chat.jar");
+/// Gives R8 these programs, of which it keeps what they run, the library, and all they need.
+fn add_programs(r8: &mut Command, programs: &[&str]) -> Result<()> {
+    let (rules, classes) = (folder().join("programs.pro"), folder().join("programs.jar"));
     let mut jar = program("jar");
-    jar.arg("--create").arg("--file").arg(&chat).arg("-C").arg(output().join("test-classes"));
-    run(jar.arg("dev/hubwire/example"))?;
-    let mut parts = dependencies()?;
-    parts.extend([chat, kotlin::jar_file()]);
-    Ok((rules, parts))
+    jar.arg("--create").arg("--file").arg(&classes);
+    let mut text = String::new();
+    for class in programs {
+        text += &format!("-keep class {class} {{ public static void main(java.lang.String[]); }}\n");
+        let package = class.rsplit_once('.').map_or(*class, |(package, _)| package);
+        jar.arg("-C").arg(output().join("test-classes")).arg(package.replace('.', "/"));
+    }
+    fs::write(&rules, text).map_err(|error| format!("{}: {error}", rules.display()))?;
+    run(&mut jar)?;
+    r8.arg("--pg-conf").arg(rules).args(dependencies()?).arg(classes).arg(kotlin::jar_file());
+    Ok(())
 }
 
 fn application_dex() -> Result<()> {
-    let (rules, parts) = program_parts()?;
     let (mut r8, to) = to_dex("R8", "application")?;
-    shrink(r8.args(["--dex", "--no-data-resources", "--pg-conf"]).arg(rules).args(parts))?;
+    add_programs(r8.args(["--dex", "--no-data-resources"]), &[CHAT])?;
+    shrink(&mut r8)?;
     weigh(&to, "the chat with the library and all it needs, shrunk")
 }
 
-fn shrunk_program() -> Result<()> {
-    let (rules, parts) = program_parts()?;
+fn shrunk_programs() -> Result<()> {
     let mut r8 = shrinker("R8")?;
     r8.arg("--classfile").arg("--lib").arg(java_home()?).arg("--output").arg(shrunk());
-    shrink(r8.arg("--pg-conf").arg(rules).args(parts))
+    add_programs(&mut r8, &[CHAT, CALLS])?;
+    shrink(&mut r8)
 }

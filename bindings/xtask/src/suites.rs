@@ -80,7 +80,7 @@ const SUITES: [Suite; 13] = [
     },
     Suite {
         name: "kotlin",
-        about: "the Kotlin library: builds, is small enough, and works on the JVM",
+        about: "the Kotlin library: builds, is small enough, works on the JVM, and has what Android needs",
         needs: kotlin::NEEDS,
         run: |_| kotlin::suite().map(Outcome::Ran),
     },

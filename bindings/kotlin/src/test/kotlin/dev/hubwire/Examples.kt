@@ -3,13 +3,25 @@ package dev.hubwire
 import dev.hubwire.hubs.ChatHub
 import dev.hubwire.hubs.ChatHubClient
 import dev.hubwire.hubs.hub
+import java.nio.file.Files
 import java.util.concurrent.TimeUnit
 import kotlin.concurrent.thread
 
 internal fun Scenarios.examples() {
     chat("own.example.chat", testClasses)
-    // The same after R8, with nothing kept but what the rules in the jars say; cargo xtask makes it.
-    System.getProperty("hubwire.shrunk").takeUnless { it.isNullOrEmpty() }?.let { chat("own.example.shrunk", it) }
+    // After R8, with nothing kept but what the rules in the jars say; cargo xtask makes it.
+    System.getProperty("hubwire.shrunk").takeUnless { it.isNullOrEmpty() }?.let { shrunk ->
+        chat("own.shrunk.chat", shrunk)
+        scenario("own.shrunk.calls") {
+            val folder = Files.createTempDirectory("hubwire").toFile()
+            defer { folder.deleteRecursively() }
+            val program = java("dev.hubwire.shrunk.Calls", server.url, "$folder/outbox", classes = shrunk)
+            defer { program.destroyForcibly() }
+            val lines = Events<String>()
+            thread(isDaemon = true) { program.inputReader().forEachLine { lines.push(it) } }
+            same("done", lines.next("the end"))
+        }
+    }
 }
 
 private fun Scenarios.chat(id: String, classes: String) {

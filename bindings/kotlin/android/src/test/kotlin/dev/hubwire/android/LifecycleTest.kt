@@ -2,6 +2,8 @@ package dev.hubwire.android
 
 import android.app.Activity
 import android.os.Looper
+import androidx.lifecycle.LifecycleRegistry
+import androidx.lifecycle.ProcessLifecycleOwner
 import dev.hubwire.Detachable
 import dev.hubwire.Hint.Background
 import dev.hubwire.Hint.Foreground
@@ -62,7 +64,8 @@ class LifecycleTest {
     }
 
     @Test
-    fun `tells nothing after it was detached`() {
+    fun `tells nothing after it was detached, and leaves nothing behind`() {
+        val before = observers()
         val first: Detachable = AndroidHints(stage.application).attach(heard)
         stage.main()
         val second = AndroidHints(stage.application).attach(heard)
@@ -75,7 +78,10 @@ class LifecycleTest {
         activity.pause().stop().destroy()
         stage.second()
         assertEquals(emptyList<Any>(), heard.all())
+        assertEquals(before, observers())
     }
+
+    private fun observers(): Int = (ProcessLifecycleOwner.get().lifecycle as LifecycleRegistry).observerCount
 
     private fun <T> elsewhere(action: () -> T): T {
         val result = CompletableFuture<T>()
