@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::Result;
-use crate::process::{Heartbeat, executables, program, read, root, seconds, shown};
+use crate::process::{Heartbeat, executables, host, program, read, root, seconds, shown};
 use crate::summary::{Counts, Outcome};
 
 const FOLDER: &str = "tests/fuzz";
@@ -95,12 +95,6 @@ fn unstable_cargo() -> Command {
         cargo.env("RUSTC_BOOTSTRAP", "1");
         cargo
     }
-}
-
-fn host() -> Result<String> {
-    let output = read(program("rustc").arg("-vV"))?;
-    let line = output.stdout.lines().find_map(|line| line.strip_prefix("host: "));
-    line.map(str::to_owned).ok_or_else(|| "rustc does not name its host".to_owned())
 }
 
 /// Runs one target. The corpus grows from run to run; committed seeds and dictionaries are used where there are any.

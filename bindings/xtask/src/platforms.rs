@@ -1,12 +1,12 @@
 //! `cargo xtask native`: the library of Kotlin for the platforms of the JVM, built on this one, with zig for C and for linking.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::Result;
 use crate::kotlin;
 use crate::native;
-use crate::process::{cargo, program, root, run};
+use crate::process::{cargo, host, program, read, root, run};
 use crate::setup::{Need, target_folder, zig_folder};
 use crate::suites::JOBS;
 use crate::summary::{self, Counts, Outcome, Row};
@@ -99,9 +99,20 @@ fn build_for(platform: &Platform) -> Result<()> {
     run(build.current_dir(root()))?;
     let to = kotlin::natives().join(platform.folder).join(platform.file);
     native::copy(&built(platform), &to)?;
+    if platform.target.ends_with("-apple-darwin") {
+        discard_local_symbols(&to)?;
+    }
     native::weigh(&to).map(drop)
 }
 
 fn built(platform: &Platform) -> PathBuf {
     target_folder().join(platform.target).join(native::PROFILE).join(platform.file)
+}
+
+/// What the linker does elsewhere. Signs the file anew, which macOS asks for on ARM.
+fn discard_local_symbols(file: &Path) -> Result<()> {
+    let output = read(program("rustc").args(["--print", "sysroot"]))?;
+    let libraries = Path::new(output.stdout.trim()).join("lib");
+    let tools = libraries.join("rustlib").join(host()?).join("bin");
+    run(program(tools.join("rust-objcopy")).env("LD_LIBRARY_PATH", libraries).arg("--discard-all").arg(file))
 }

@@ -256,3 +256,10 @@ impl Drop for Heartbeat {
         }
     }
 }
+
+/// What the Rust compiler runs on, by its name.
+pub(crate) fn host() -> Result<String> {
+    let output = read(program("rustc").arg("-vV"))?;
+    let line = output.stdout.lines().find_map(|line| line.strip_prefix("host: "));
+    line.map(str::to_owned).ok_or_else(|| "rustc does not name its host".to_owned())
+}
