@@ -87,6 +87,19 @@ class LifecycleTest {
     }
 
     @Test
+    fun `an activity from before that paused can still be seen`() {
+        stage.importance(IMPORTANCE_FOREGROUND)
+        AndroidHints(stage.context).attach(heard)
+        val (behind, front) = List(2) { Stage.activity() }
+        stage.tell("Paused", behind)
+        stage.enter(front)
+        stage.leave(front)
+        assertEquals(listOf(Foreground), heard.all())
+        stage.tell("Stopped", behind)
+        assertEquals(listOf(Background), heard.all())
+    }
+
+    @Test
     fun `rotating the device tells nothing`() {
         AndroidHints(stage.context).attach(heard)
         val (portrait, landscape) = listOf(Stage.activity(isChangingConfigurations = true), Stage.activity())

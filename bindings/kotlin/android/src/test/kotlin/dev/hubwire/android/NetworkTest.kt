@@ -73,6 +73,11 @@ class NetworkTest {
         assertEquals(listOf(Offline), heard.all())
         stage.blocked(wifi, false)
         assertEquals(listOf(Online), heard.all())
+        // Each network by itself.
+        stage.blocked(wifi, true)
+        stage.available(mobile)
+        stage.blocked(mobile, true)
+        assertEquals(listOf(Offline, Online, Offline), heard.all())
     }
 
     @Test
