@@ -1,6 +1,5 @@
-// For applications on Android: copy this file. It needs `androidx.lifecycle:lifecycle-process` and the permission
-// `android.permission.ACCESS_NETWORK_STATE`, works from API 24 on, and is compiled with API 29 or later. It is not part
-// of the library, which knows nothing of Android.
+// For applications on Android: copy this file. It needs the permission `android.permission.ACCESS_NETWORK_STATE`, works from
+// API 24 on, and is compiled with API 29 or later. It is not part of the library, which knows nothing of Android.
 package dev.hubwire.android
 
 import android.app.Activity
