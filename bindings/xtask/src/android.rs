@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::Result;
 use crate::kotlin::{self, output};
 use crate::native;
-use crate::process::{Output, program, read, run, shown};
+use crate::process::{program, read, run};
 use crate::steps::Step;
 
 /// The oldest version that the library is for; `android.level` in `bindings/kotlin/pom.xml`.
@@ -20,12 +20,9 @@ const CHAT: &str = "dev.hubwire.example.Chat";
 const CALLS: &str = "dev.hubwire.shrunk.Calls";
 
 /// Each needs what those before have made.
-pub(crate) const STEPS: [Step; 6] = [
+pub(crate) const STEPS: [Step; 3] = [
     ("Android: Java's classes", api),
-    ("Android: tools", tools),
     ("Android: the adapter", adapter),
-    ("Android: dex of the library", library_dex),
-    ("Android: dex of an application", application_dex),
     ("Android: shrunk programs", shrunk_programs),
 ];
 
@@ -51,38 +48,9 @@ fn maven() -> Command {
     maven
 }
 
-/// What Maven downloads and cannot unpack by itself.
-fn tools() -> Result<()> {
-    run(maven().arg("initialize"))?;
-    let archives = folder().join("archives");
-    for entry in fs::read_dir(&archives).map_err(|error| format!("{}: {error}", archives.display()))? {
-        let file = entry.map_err(|error| error.to_string())?.path();
-        if file.extension().is_some_and(|extension| extension == "aar") {
-            let classes = file.with_extension("");
-            native::empty(&classes)?;
-            let mut jar = program("jar");
-            run(jar.arg("--extract").arg("--file").arg(&file).arg("classes.jar").current_dir(&classes))?;
-        }
-    }
-    Ok(())
-}
-
-/// The file to copy compiles, and hints what Android tells it. Writes down the paths of the tools, too.
+/// The file to copy compiles, and hints what Android tells it.
 fn adapter() -> Result<()> {
     run(maven().arg(format!("-Dhubwire.programs={}", kotlin::programs()?.display())).arg("verify"))
-}
-
-/// The paths in a file that Maven wrote.
-fn paths(file: &Path) -> Result<Vec<PathBuf>> {
-    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(std::env::split_paths(text.trim()).collect())
-}
-
-/// The jar whose name begins with this, of all that the tests of the adapter need.
-fn tool(name: &str) -> Result<PathBuf> {
-    let is_it =
-        |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name));
-    paths(&folder().join("paths.txt"))?.into_iter().find(is_it).ok_or_else(|| format!("Maven has no {name}"))
 }
 
 /// What an application needs beside the library.
@@ -94,33 +62,12 @@ fn dependencies() -> Result<Vec<PathBuf>> {
         "-DincludeScope=runtime",
     ]);
     run(maven.arg(format!("-Dmdep.outputFile={}", file.display())))?;
-    paths(&file)
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(std::env::split_paths(text.trim()).collect())
 }
 
-/// R8 or D8. It takes the rules that are in the jars by itself, as it does under Gradle.
-fn shrinker(class: &str) -> Result<Command> {
-    let mut java = program("java");
-    // So short a run is over before better code of it would pay.
-    java.args(["-Xmx2g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
-        .arg(tool("r8-")?)
-        .arg(format!("com.android.tools.r8.{class}"))
-        .arg("--release");
-    Ok(java)
-}
-
-/// Runs it; a class that is not there is an error.
-fn shrink(command: &mut Command) -> Result<()> {
-    let Output { success, stdout, stderr } = read(command)?;
-    if success && !stderr.contains("Missing class") && !stdout.contains("Missing class") {
-        return Ok(());
-    }
-    let lines: Vec<&str> =
-        stderr.lines().filter(|line| !line.trim_start().starts_with("at ")).take(20).collect();
-    Err(format!("`{}` failed:\n{}", shown(command), lines.join("\n")))
-}
-
-/// What Android has of Java, about: there is no `android.jar` in a repository of Maven, and Robolectric's has no
-/// `java.lang`. So it is the base of this JDK without its desktop; the step `api` knows better what Android has of it.
+/// What Android has of Java, about: it is in no repository of Maven. So it is the base of this JDK without its desktop; the
+/// step `api` knows better what Android has of it.
 fn java_base() -> Result<PathBuf> {
     let jar = folder().join("java-base.jar");
     let classes = folder().join("java-base");
@@ -147,69 +94,61 @@ fn java_home() -> Result<PathBuf> {
     home.map(PathBuf::from).ok_or_else(|| "java does not say where it is".into())
 }
 
-/// D8 or R8 with the oldest Android, and what applications compile with.
-fn to_dex(class: &str, name: &str) -> Result<(Command, PathBuf)> {
-    let to = folder().join(name);
-    native::empty(&to)?;
-    let mut command = shrinker(class)?;
-    command.args(["--min-api", LEVEL, "--lib"]).arg(java_base()?).arg("--lib").arg(tool("android-all-")?);
-    command.arg("--output").arg(&to);
-    Ok((command, to))
-}
-
-/// Prints how much it is.
-fn weigh(folder: &Path, what: &str) -> Result<()> {
-    let problem = |error| format!("{}: {error}", folder.display());
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder).map_err(problem)? {
-        let entry = entry.map_err(problem)?;
-        if entry.path().extension().is_some_and(|extension| extension == "dex") {
-            bytes += entry.metadata().map_err(problem)?.len();
-        }
-    }
-    if bytes == 0 {
-        return Err(format!("{}: there is no dex", folder.display()));
-    }
-    println!("  {what}: {:.0} kB of dex", bytes as f64 / 1e3);
-    Ok(())
-}
-
-fn library_dex() -> Result<()> {
-    let (mut d8, to) = to_dex("D8", "library")?;
-    for jar in dependencies()? {
-        d8.arg("--classpath").arg(jar);
-    }
-    shrink(d8.arg(kotlin::jar_file()))?;
-    weigh(&to, "the library, nothing left out")
-}
-
-/// Gives R8 these programs, of which it keeps what they run, the library, and all they need.
-fn add_programs(r8: &mut Command, programs: &[&str]) -> Result<()> {
-    let (rules, classes) = (folder().join("programs.pro"), folder().join("programs.jar"));
+/// The programs, and the rules that keep what starts them.
+fn programs(names: &[&str]) -> Result<(PathBuf, String)> {
+    let classes = folder().join("programs.jar");
     let mut jar = program("jar");
     jar.arg("--create").arg("--file").arg(&classes);
-    let mut text = String::new();
-    for class in programs {
-        text += &format!("-keep class {class} {{ public static void main(java.lang.String[]); }}\n");
+    let mut rules = String::new();
+    for class in names {
+        rules += &format!("-keep class {class} {{ public static void main(java.lang.String[]); }}\n");
         let package = class.rsplit_once('.').map_or(*class, |(package, _)| package);
         jar.arg("-C").arg(output().join("test-classes")).arg(package.replace('.', "/"));
     }
-    fs::write(&rules, text).map_err(|error| format!("{}: {error}", rules.display()))?;
     run(&mut jar)?;
-    r8.arg("--pg-conf").arg(rules).args(dependencies()?).arg(classes).arg(kotlin::jar_file());
-    Ok(())
+    Ok((classes, rules))
 }
 
-fn application_dex() -> Result<()> {
-    let (mut r8, to) = to_dex("R8", "application")?;
-    add_programs(r8.args(["--dex", "--no-data-resources"]), &[CHAT])?;
-    shrink(&mut r8)?;
-    weigh(&to, "the chat with the library and all it needs, shrunk")
+/// The rules that are in a jar for whoever shrinks it: the files `*.pro` of `META-INF/proguard`.
+fn rules_in(jar: &Path) -> Result<Vec<PathBuf>> {
+    let to = folder().join("rules").join(jar.file_stem().unwrap_or_default());
+    native::empty(&to)?;
+    run(program("jar").arg("--extract").arg("--file").arg(jar).arg("META-INF/proguard").current_dir(&to))?;
+    let rules = to.join("META-INF/proguard");
+    if !rules.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&rules).map_err(|error| format!("{}: {error}", rules.display()))?;
+    let files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+    let files = files.map_err(|error| format!("{}: {error}", rules.display()))?;
+    Ok(files
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "pro"))
+        .collect())
 }
 
+/// By ProGuard, with the library and all they need, and no rules but those that the jars have. Of `META-INF` it takes what
+/// the programs look for when they run.
 fn shrunk_programs() -> Result<()> {
-    let mut r8 = shrinker("R8")?;
-    r8.arg("--classfile").arg("--lib").arg(java_home()?).arg("--output").arg(shrunk());
-    add_programs(&mut r8, &[CHAT, CALLS])?;
-    shrink(&mut r8)
+    let (classes, mut rules) = programs(&[CHAT, CALLS])?;
+    let mut jars = dependencies()?;
+    jars.push(kotlin::jar_file());
+    for jar in &jars {
+        for file in rules_in(jar)? {
+            rules += &format!("-include '{}'\n", file.display());
+        }
+    }
+    jars.push(classes);
+    for jar in jars {
+        rules += &format!(
+            "-injars '{}'(!META-INF/MANIFEST.MF,!META-INF/versions/**,!**module-info.class)\n",
+            jar.display()
+        );
+    }
+    rules += &format!("-outjars '{}'\n-libraryjars '{}'\n", shrunk().display(), java_base()?.display());
+    let file = folder().join("programs.pro");
+    fs::write(&file, rules).map_err(|error| format!("{}: {error}", file.display()))?;
+    run(maven()
+        .arg(format!("-Dhubwire.programs.rules={}", file.display()))
+        .arg("org.apache.maven.plugins:maven-antrun-plugin:3.1.0:run@shrink"))
 }

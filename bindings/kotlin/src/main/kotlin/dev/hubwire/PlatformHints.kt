@@ -32,7 +32,7 @@ public fun interface Detachable {
 
 /**
  * Feeds connections with what the platform knows. `bindings/kotlin/android` has the one for Android's
- * `ConnectivityManager` and `ProcessLifecycleOwner`.
+ * `ConnectivityManager` and activities.
  */
 public interface PlatformHints {
     /** Gives hints to [sink] until it is detached. */

@@ -9,7 +9,7 @@ import kotlin.concurrent.thread
 
 internal fun Scenarios.examples() {
     chat("own.example.chat", testClasses)
-    // After R8, with nothing kept but what the rules in the jars say; cargo xtask makes it.
+    // Shrunk by ProGuard, with nothing kept but what the rules in the jars say; cargo xtask makes it.
     System.getProperty("hubwire.shrunk").takeUnless { it.isNullOrEmpty() }?.let { shrunk ->
         chat("own.shrunk.chat", shrunk)
         scenario("own.shrunk.calls") {

@@ -15,7 +15,7 @@ import kotlinx.serialization.Serializable
 @Serializable
 private data class Point(val x: Int, val name: String? = null, val more: List<Point> = emptyList())
 
-/** Does what the chat of the examples does not, to be run after R8. Says `done` at the end. */
+/** Does what the chat of the examples does not, to be run shrunk. Says `done` at the end. */
 internal object Calls {
     @JvmStatic
     fun main(arguments: Array<String>) {

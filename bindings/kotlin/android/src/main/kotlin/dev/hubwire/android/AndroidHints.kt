@@ -1,18 +1,16 @@
-// For applications on Android: copy this file. It needs `androidx.lifecycle:lifecycle-process` and the permission
-// `android.permission.ACCESS_NETWORK_STATE`, works from API 24 on, and is compiled with API 29 or later. It is not part
-// of the library, which knows nothing of Android.
+// For applications on Android: copy this file. It needs the permission `android.permission.ACCESS_NETWORK_STATE`, works from
+// API 24 on, and is compiled with API 29 or later. It is not part of the library, which knows nothing of Android.
 package dev.hubwire.android
 
+import android.app.Activity
+import android.app.ActivityManager
+import android.app.ActivityManager.RunningAppProcessInfo
+import android.app.Application
 import android.content.Context
 import android.net.ConnectivityManager
 import android.net.Network
 import android.net.NetworkCapabilities
-import android.os.Handler
-import android.os.Looper
-import androidx.lifecycle.DefaultLifecycleObserver
-import androidx.lifecycle.Lifecycle
-import androidx.lifecycle.LifecycleOwner
-import androidx.lifecycle.ProcessLifecycleOwner
+import android.os.Bundle
 import dev.hubwire.Detachable
 import dev.hubwire.Hint
 import dev.hubwire.HintSink
@@ -30,8 +28,8 @@ import dev.hubwire.PlatformHints
  * Detach it when the connection is closed: Android would hold the connection otherwise.
  */
 class AndroidHints(context: Context) : PlatformHints {
-    private val connectivity =
-        context.applicationContext.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager
+    private val application = context.applicationContext as Application
+    private val connectivity = application.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager
 
     override fun attach(sink: HintSink): Detachable {
         val gate = Gate(sink)
@@ -41,16 +39,23 @@ class AndroidHints(context: Context) : PlatformHints {
         }
         val network = NetworkHints(gate)
         connectivity.registerDefaultNetworkCallback(network)
-        // Observers are added and removed on the main thread only, which nobody should wait for.
-        val main = Handler(Looper.getMainLooper())
-        val lifecycle = LifecycleHints(gate)
-        main.post { lifecycle.begin(ProcessLifecycleOwner.get().lifecycle) }
+        val activities = ActivityHints(gate)
+        application.registerActivityLifecycleCallbacks(activities)
+        activities.begin(isSeen())
         return Detachable {
             if (gate.close()) {
                 connectivity.unregisterNetworkCallback(network)
-                main.post { ProcessLifecycleOwner.get().lifecycle.removeObserver(lifecycle) }
+                application.unregisterActivityLifecycleCallbacks(activities)
             }
         }
+    }
+
+    /** Of the activities from before nobody tells; but Android knows what this process is there for. */
+    private fun isSeen(): Boolean {
+        val process = RunningAppProcessInfo()
+        ActivityManager.getMyMemoryState(process)
+        return process.importance == RunningAppProcessInfo.IMPORTANCE_FOREGROUND ||
+            process.importance == RunningAppProcessInfo.IMPORTANCE_VISIBLE
     }
 }
 
@@ -118,17 +123,53 @@ private class NetworkHints(private val sink: HintSink) : ConnectivityManager.Net
     }
 }
 
-/** Used on the main thread. */
-private class LifecycleHints(private val gate: Gate) : DefaultLifecycleObserver {
-    fun begin(lifecycle: Lifecycle) {
-        // Adding the observer tells when the application is seen, and nothing when it is not.
-        if (!lifecycle.currentState.isAtLeast(Lifecycle.State.STARTED)) {
-            gate.hint(Hint.Background)
+/** The callbacks come on the main thread, which may be another than that of [begin]. */
+private class ActivityHints(private val sink: HintSink) : Application.ActivityLifecycleCallbacks {
+    /** Those that are started. One from before belongs to them as soon as something is heard of it. */
+    private val started = HashSet<Activity>()
+    private var isSeen: Boolean? = null
+
+    /** [isSeen] is older than what callbacks have told meanwhile. */
+    @Synchronized
+    fun begin(isSeen: Boolean) {
+        if (this.isSeen == null) {
+            tell(isSeen)
         }
-        lifecycle.addObserver(this)
     }
 
-    override fun onStart(owner: LifecycleOwner) = gate.hint(Hint.Foreground)
+    override fun onActivityStarted(activity: Activity) = here(activity)
 
-    override fun onStop(owner: LifecycleOwner) = gate.hint(Hint.Background)
+    override fun onActivityResumed(activity: Activity) = here(activity)
+
+    override fun onActivityPaused(activity: Activity) = here(activity)
+
+    override fun onActivityStopped(activity: Activity) = gone(activity)
+
+    override fun onActivityDestroyed(activity: Activity) = gone(activity)
+
+    override fun onActivityCreated(activity: Activity, state: Bundle?) = Unit
+
+    override fun onActivitySaveInstanceState(activity: Activity, state: Bundle) = Unit
+
+    @Synchronized
+    private fun here(activity: Activity) {
+        started += activity
+        tell(true)
+    }
+
+    /** The next activity starts before this one stops, except for the one that takes its place when it is rotated. */
+    @Synchronized
+    private fun gone(activity: Activity) {
+        started -= activity
+        if (started.isEmpty() && !activity.isChangingConfigurations) {
+            tell(false)
+        }
+    }
+
+    private fun tell(now: Boolean) {
+        if (now != isSeen) {
+            isSeen = now
+            sink.hint(if (now) Hint.Foreground else Hint.Background)
+        }
+    }
 }

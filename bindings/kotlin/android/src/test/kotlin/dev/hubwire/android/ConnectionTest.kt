@@ -1,5 +1,6 @@
 package dev.hubwire.android
 
+import android.app.ActivityManager.RunningAppProcessInfo.IMPORTANCE_FOREGROUND
 import dev.hubwire.ConnectionState
 import dev.hubwire.HubConnection
 import dev.hubwire.HubEvent
@@ -15,24 +16,22 @@ import kotlinx.coroutines.flow.filterIsInstance
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
-import org.junit.Assert.assertTrue
-import org.junit.Test
-import org.junit.runner.RunWith
-import org.robolectric.RobolectricTestRunner
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
 
 /** The native library with a real server; only what Android says is made up. */
-@RunWith(RobolectricTestRunner::class)
 class ConnectionTest {
     private val stage = Stage()
 
     @Test
     fun `waits without a network, and connects at once with another`() = runBlocking {
+        stage.importance(IMPORTANCE_FOREGROUND)
         val server = Server()
         val connection = HubConnection("${server.url}/hubs/interop") {
             retry = RetrySchedule.table(List(1_000) { 10.milliseconds })
         }
         try {
-            val attached = connection.attach(AndroidHints(stage.application))
+            val attached = connection.attach(AndroidHints(stage.context))
             val mobile = Stage.network(1)
             stage.available(mobile)
             withTimeout(20.seconds) { connection.start() }
@@ -43,12 +42,12 @@ class ConnectionTest {
             server.kill()
             val delay = withTimeout(20.seconds) { scheduled.await() }.delay
             // The schedule says 10 ms.
-            assertTrue("the next attempt is after $delay", delay >= 30.seconds)
+            assertTrue(delay >= 30.seconds, "the next attempt is after $delay")
             server.restart()
             val before = TimeSource.Monotonic.markNow()
             stage.available(Stage.network(2))
             withTimeout(20.seconds) { connection.state.first { it == ConnectionState.Connected } }
-            assertTrue("it took ${before.elapsedNow()}", before.elapsedNow() < 5.seconds)
+            assertTrue(before.elapsedNow() < 5.seconds, "it took ${before.elapsedNow()}")
             attached.detach()
         } finally {
             connection.close()

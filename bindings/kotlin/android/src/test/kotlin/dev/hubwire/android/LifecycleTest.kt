@@ -1,91 +1,161 @@
 package dev.hubwire.android
 
-import android.app.Activity
-import android.os.Looper
-import androidx.lifecycle.LifecycleRegistry
-import androidx.lifecycle.ProcessLifecycleOwner
-import dev.hubwire.Detachable
+import android.app.ActivityManager.RunningAppProcessInfo.IMPORTANCE_CACHED
+import android.app.ActivityManager.RunningAppProcessInfo.IMPORTANCE_FOREGROUND
+import android.app.ActivityManager.RunningAppProcessInfo.IMPORTANCE_FOREGROUND_SERVICE
+import android.app.ActivityManager.RunningAppProcessInfo.IMPORTANCE_VISIBLE
 import dev.hubwire.Hint.Background
 import dev.hubwire.Hint.Foreground
-import java.util.concurrent.CompletableFuture
-import java.util.concurrent.TimeUnit
-import kotlin.concurrent.thread
-import org.junit.Assert.assertEquals
-import org.junit.Test
-import org.junit.runner.RunWith
-import org.robolectric.Robolectric
-import org.robolectric.RobolectricTestRunner
+import dev.hubwire.HintSink
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Test
 
-@RunWith(RobolectricTestRunner::class)
 class LifecycleTest {
     private val stage = Stage()
     private val heard = Heard()
 
     @Test
     fun `tells whether the application is seen`() {
-        AndroidHints(stage.application).attach(heard)
-        stage.main()
+        AndroidHints(stage.context).attach(heard)
         assertEquals(listOf(Background), heard.all())
-        val activity = Robolectric.buildActivity(Activity::class.java).setup()
-        stage.main()
+        val activity = Stage.activity()
+        stage.tell("Started", activity)
         assertEquals(listOf(Foreground), heard.all())
-        activity.pause().stop()
-        // Another activity may come.
-        stage.main()
+        stage.tell("Resumed", activity)
+        stage.tell("Paused", activity)
         assertEquals(emptyList<Any>(), heard.all())
-        stage.second()
+        stage.tell("Stopped", activity)
         assertEquals(listOf(Background), heard.all())
-        activity.restart().start()
-        stage.main()
+        stage.tell("Started", activity)
         assertEquals(listOf(Foreground), heard.all())
-        activity.stop().destroy()
-        stage.second()
+        stage.leave(activity)
+        assertEquals(listOf(Background), heard.all())
     }
 
     @Test
-    fun `tells at once when the application is seen already`() {
-        val activity = Robolectric.buildActivity(Activity::class.java).setup()
-        stage.main()
-        AndroidHints(stage.application).attach(heard)
-        stage.main()
-        assertEquals(listOf(Foreground), heard.all())
-        activity.pause().stop().destroy()
-        stage.second()
+    fun `asks Android how it is`() {
+        fun hints(importance: Int) = Heard().also {
+            stage.importance(importance)
+            AndroidHints(stage.context).attach(it)
+        }.all()
+        assertEquals(listOf(Foreground), hints(IMPORTANCE_FOREGROUND))
+        // Behind a dialogue of another application.
+        assertEquals(listOf(Foreground), hints(IMPORTANCE_VISIBLE))
+        // Between those two, by its number.
+        assertEquals(listOf(Background), hints(IMPORTANCE_FOREGROUND_SERVICE))
+        assertEquals(listOf(Background), hints(IMPORTANCE_CACHED))
     }
 
     @Test
-    fun `does not wait for the main thread, and tells there`() {
-        val attached = elsewhere { AndroidHints(stage.application).attach(heard) }
-        // This is the main thread: it has done nothing yet.
+    fun `another activity is still the application`() {
+        AndroidHints(stage.context).attach(heard)
+        val (one, other) = List(2) { Stage.activity() }
+        stage.enter(one)
+        stage.enter(other)
+        stage.leave(one)
+        assertEquals(listOf(Background, Foreground), heard.all())
+        stage.leave(other)
+        assertEquals(listOf(Background), heard.all())
+    }
+
+    @Test
+    fun `an activity from before counts`() {
+        stage.importance(IMPORTANCE_FOREGROUND)
+        AndroidHints(stage.context).attach(heard)
+        assertEquals(listOf(Foreground), heard.all())
+        val (before, other) = List(2) { Stage.activity() }
+        stage.tell("Paused", before)
+        stage.enter(other)
+        stage.tell("Stopped", before)
         assertEquals(emptyList<Any>(), heard.all())
-        stage.main()
-        assertEquals(listOf(Background to Looper.getMainLooper().thread), heard.threads())
-        elsewhere { attached.detach() }
+        stage.tell("Paused", other)
+        stage.tell("Stopped", other)
+        assertEquals(listOf(Background), heard.all())
+    }
+
+    @Test
+    fun `an activity from before that could be seen behind another counts`() {
+        stage.importance(IMPORTANCE_FOREGROUND)
+        AndroidHints(stage.context).attach(heard)
+        val (behind, front) = List(2) { Stage.activity() }
+        stage.tell("Paused", front)
+        stage.tell("Resumed", behind)
+        stage.tell("Stopped", front)
+        assertEquals(listOf(Foreground), heard.all())
+        stage.leave(behind)
+        assertEquals(listOf(Background), heard.all())
+    }
+
+    @Test
+    fun `an activity from before that paused can still be seen`() {
+        stage.importance(IMPORTANCE_FOREGROUND)
+        AndroidHints(stage.context).attach(heard)
+        val (behind, front) = List(2) { Stage.activity() }
+        stage.tell("Paused", behind)
+        stage.enter(front)
+        stage.leave(front)
+        assertEquals(listOf(Foreground), heard.all())
+        stage.tell("Stopped", behind)
+        assertEquals(listOf(Background), heard.all())
+    }
+
+    @Test
+    fun `rotating the device tells nothing`() {
+        AndroidHints(stage.context).attach(heard)
+        val (portrait, landscape) = listOf(Stage.activity(isChangingConfigurations = true), Stage.activity())
+        stage.enter(portrait)
+        stage.leave(portrait)
+        stage.enter(landscape)
+        assertEquals(listOf(Background, Foreground), heard.all())
+        stage.leave(landscape)
+        assertEquals(listOf(Background), heard.all())
+    }
+
+    @Test
+    fun `an activity that is rotated and never comes back leaves the application unseen`() {
+        AndroidHints(stage.context).attach(heard)
+        val portrait = Stage.activity(isChangingConfigurations = true)
+        stage.enter(portrait)
+        stage.leave(portrait)
+        assertEquals(listOf(Background, Foreground), heard.all())
+        // It has finished itself when it was created.
+        stage.tell("Destroyed", Stage.activity())
+        assertEquals(listOf(Background), heard.all())
+    }
+
+    @Test
+    fun `what activities tell is newer than what Android answers`() {
+        val activity = Stage.activity()
+        SystemServer.meanwhile = { stage.enter(activity) }
+        AndroidHints(stage.context).attach(heard)
+        assertEquals(listOf(Foreground), heard.all())
+        stage.leave(activity)
+        assertEquals(listOf(Background), heard.all())
     }
 
     @Test
     fun `tells nothing after it was detached, and leaves nothing behind`() {
-        val before = observers()
-        val first: Detachable = AndroidHints(stage.application).attach(heard)
-        stage.main()
-        val second = AndroidHints(stage.application).attach(heard)
+        val attached = AndroidHints(stage.context).attach(heard)
+        assertEquals(1, stage.listeners)
         heard.all()
-        first.detach()
-        // Before the main thread came to attach it.
-        second.detach()
-        val activity = Robolectric.buildActivity(Activity::class.java).setup()
-        stage.main()
-        activity.pause().stop().destroy()
-        stage.second()
+        attached.detach()
+        attached.detach()
+        assertEquals(0, stage.listeners)
+        val activity = Stage.activity()
+        stage.enter(activity)
+        stage.leave(activity)
         assertEquals(emptyList<Any>(), heard.all())
-        assertEquals(before, observers())
     }
 
-    private fun observers(): Int = (ProcessLifecycleOwner.get().lifecycle as LifecycleRegistry).observerCount
-
-    private fun <T> elsewhere(action: () -> T): T {
-        val result = CompletableFuture<T>()
-        thread { runCatching(action).fold(result::complete, result::completeExceptionally) }
-        return result.get(10, TimeUnit.SECONDS)
+    @Test
+    fun `what is detached while it is told something gets nothing more`() {
+        val hints = AndroidHints(stage.context)
+        var detach = {}
+        // The first is told before the second, of which Android has the list already.
+        hints.attach(HintSink { if (it == Foreground) detach() })
+        detach = hints.attach(heard)::detach
+        heard.all()
+        stage.enter(Stage.activity())
+        assertEquals(emptyList<Any>(), heard.all())
     }
 }

@@ -1,24 +1,20 @@
 package dev.hubwire.android
 
-import dev.hubwire.Hint.Background
 import dev.hubwire.Hint.Offline
 import dev.hubwire.Hint.Online
-import org.junit.Assert.assertEquals
-import org.junit.Test
-import org.junit.runner.RunWith
-import org.robolectric.RobolectricTestRunner
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Test
 
-@RunWith(RobolectricTestRunner::class)
 class NetworkTest {
     private val stage = Stage()
-    private val heard = Heard()
+    private val heard = Heard(setOf(Online, Offline))
     private val mobile = Stage.network(1)
     private val wifi = Stage.network(2)
 
     @Test
     fun `tells that there is no network before anything changes`() {
         stage.isolate()
-        AndroidHints(stage.application).attach(heard)
+        AndroidHints(stage.context).attach(heard)
         assertEquals(listOf(Offline), heard.all())
         stage.available(wifi)
         assertEquals(listOf(Online), heard.all())
@@ -26,7 +22,7 @@ class NetworkTest {
 
     @Test
     fun `tells changes only`() {
-        AndroidHints(stage.application).attach(heard)
+        AndroidHints(stage.context).attach(heard)
         assertEquals(emptyList<Any>(), heard.all())
         stage.available(mobile)
         assertEquals(listOf(Online), heard.all())
@@ -42,7 +38,7 @@ class NetworkTest {
 
     @Test
     fun `another default network makes the connection doubt its socket`() {
-        AndroidHints(stage.application).attach(heard)
+        AndroidHints(stage.context).attach(heard)
         stage.available(mobile)
         stage.available(wifi)
         assertEquals(listOf(Online, Online), heard.all())
@@ -56,7 +52,7 @@ class NetworkTest {
 
     @Test
     fun `a network that leads nowhere is tried, and again when it does`() {
-        AndroidHints(stage.application).attach(heard)
+        AndroidHints(stage.context).attach(heard)
         stage.available(wifi, validated = false)
         assertEquals(listOf(Online), heard.all())
         stage.capabilities(wifi, true)
@@ -67,7 +63,7 @@ class NetworkTest {
 
     @Test
     fun `a network that may not be used is none`() {
-        AndroidHints(stage.application).attach(heard)
+        AndroidHints(stage.context).attach(heard)
         stage.available(wifi, validated = false)
         stage.blocked(wifi, false)
         assertEquals(listOf(Online), heard.all())
@@ -77,12 +73,17 @@ class NetworkTest {
         assertEquals(listOf(Offline), heard.all())
         stage.blocked(wifi, false)
         assertEquals(listOf(Online), heard.all())
+        // Each network by itself.
+        stage.blocked(wifi, true)
+        stage.available(mobile)
+        stage.blocked(mobile, true)
+        assertEquals(listOf(Offline, Online, Offline), heard.all())
     }
 
     @Test
     fun `tells nothing after it was detached`() {
         stage.isolate()
-        val attached = AndroidHints(stage.application).attach(heard)
+        val attached = AndroidHints(stage.context).attach(heard)
         val callback = stage.callbacks.single()
         heard.all()
         attached.detach()
@@ -90,21 +91,19 @@ class NetworkTest {
         // It was on its way.
         callback.onAvailable(wifi)
         attached.detach()
-        stage.main()
         assertEquals(emptyList<Any>(), heard.all())
     }
 
     @Test
     fun `each connection is told`() {
-        val other = Heard()
-        val hints = AndroidHints(stage.application)
+        val other = Heard(setOf(Online, Offline))
+        val hints = AndroidHints(stage.context)
         val attached = hints.attach(heard)
         hints.attach(other)
         stage.available(wifi)
         attached.detach()
-        stage.main()
         stage.lost(wifi)
         assertEquals(listOf(Online), heard.all())
-        assertEquals(listOf(Online, Background, Offline), other.all())
+        assertEquals(listOf(Online, Offline), other.all())
     }
 }

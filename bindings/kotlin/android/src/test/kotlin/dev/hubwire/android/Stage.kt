@@ -1,46 +1,54 @@
 package dev.hubwire.android
 
+import android.app.Activity
+import android.app.ActivityManager.RunningAppProcessInfo
 import android.app.Application
 import android.content.Context
+import android.content.ContextWrapper
 import android.net.ConnectivityManager
 import android.net.ConnectivityManager.NetworkCallback
 import android.net.Network
 import android.net.NetworkCapabilities
-import android.os.Looper
-import androidx.lifecycle.ProcessLifecycleOwner
 import dev.hubwire.Hint
 import dev.hubwire.HintSink
-import java.time.Duration
 import java.util.concurrent.LinkedBlockingQueue
-import java.util.concurrent.atomic.AtomicBoolean
-import org.robolectric.RuntimeEnvironment
-import org.robolectric.Shadows.shadowOf
-import org.robolectric.shadows.ShadowNetwork
-import org.robolectric.shadows.ShadowNetworkCapabilities
+import org.mockito.ArgumentMatchers.any
+import org.mockito.Mockito.doAnswer
+import org.mockito.Mockito.mock
 
-/** The parts of Android that hints come from, moved by hand. */
+/**
+ * The parts of Android that hints come from, moved by hand. What has natives is made up: the service behind
+ * `ConnectivityManager`, activities, and what the system answers. The other classes are Android's own.
+ */
 class Stage {
-    val application: Application = RuntimeEnvironment.getApplication()
-    private val connectivity = application.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager
-    private val shadow = shadowOf(connectivity)
+    val callbacks = LinkedHashSet<NetworkCallback>()
+    private var active: Network? = network(0)
+    private val connectivity = mock(ConnectivityManager::class.java)
+    private val application = object : Application() {
+        override fun getApplicationContext(): Context = this
+
+        override fun getSystemService(name: String): Any? =
+            connectivity.takeIf { name == Context.CONNECTIVITY_SERVICE }
+    }
+
+    /** Another than the application, as an activity is. */
+    val context: Context = object : ContextWrapper(null) {
+        override fun getApplicationContext(): Context = application
+    }
 
     init {
-        // What the content provider of lifecycle-process does when an application starts; there is no manifest here.
-        val dispatcher = Class.forName("androidx.lifecycle.LifecycleDispatcher")
-        // It does so once in a process, but each test has an application of its own.
-        val initialized = dispatcher.getDeclaredField("initialized").apply { isAccessible = true }
-        (initialized.get(null) as AtomicBoolean).set(false)
-        dispatcher.getMethod("init", Context::class.java).invoke(null, application)
-        val init = ProcessLifecycleOwner::class.java.declaredMethods.single { it.name.startsWith("init$") }
-        init.invoke(null, application)
+        SystemServer.importance = RunningAppProcessInfo.IMPORTANCE_SERVICE
+        doAnswer { active }.`when`(connectivity).activeNetwork
+        doAnswer { callbacks += it.getArgument<NetworkCallback>(0) }
+            .`when`(connectivity).registerDefaultNetworkCallback(any())
+        doAnswer { check(callbacks.remove(it.getArgument<NetworkCallback>(0))) { "it is not registered" } }
+            .`when`(connectivity).unregisterNetworkCallback(any<NetworkCallback>())
     }
 
     /** There is no network. */
     fun isolate() {
-        shadow.setActiveNetworkInfo(null)
+        active = null
     }
-
-    val callbacks: Set<NetworkCallback> get() = shadow.networkCallbacks
 
     /** What Android calls when there is another default network. */
     fun available(network: Network, validated: Boolean? = true) {
@@ -49,9 +57,11 @@ class Stage {
     }
 
     fun capabilities(network: Network, validated: Boolean) {
-        val capabilities = ShadowNetworkCapabilities.newInstance()
+        val capabilities = NetworkCapabilities()
         if (validated) {
-            shadowOf(capabilities).addCapability(NetworkCapabilities.NET_CAPABILITY_VALIDATED)
+            // Its result is another in the class of API 24.
+            val add = NetworkCapabilities::class.java.getMethod("addCapability", Int::class.java)
+            add.invoke(capabilities, NetworkCapabilities.NET_CAPABILITY_VALIDATED)
         }
         callbacks.forEach { it.onCapabilitiesChanged(network, capabilities) }
     }
@@ -65,27 +75,49 @@ class Stage {
         method.invoke(it, network, blocked)
     }
 
-    /** Runs what waits for the main thread. */
-    fun main() = shadowOf(Looper.getMainLooper()).idle()
+    /** What the system believes of the process: a constant of `RunningAppProcessInfo`. */
+    fun importance(importance: Int) {
+        SystemServer.importance = importance
+    }
 
-    /** The same, and what waits for less than a second: the process has stopped when no activity came meanwhile. */
-    fun second() = shadowOf(Looper.getMainLooper()).idleFor(Duration.ofSeconds(1))
+    /** What each activity tells the application, as its own methods do: `Started`, … */
+    fun tell(event: String, activity: Activity) {
+        val dispatch = Application::class.java.getDeclaredMethod("dispatchActivity$event", Activity::class.java)
+        dispatch.isAccessible = true
+        dispatch.invoke(application, activity)
+    }
+
+    fun enter(activity: Activity) = listOf("Started", "Resumed").forEach { tell(it, activity) }
+
+    fun leave(activity: Activity) = listOf("Paused", "Stopped", "Destroyed").forEach { tell(it, activity) }
+
+    /** How many listen to activities. */
+    val listeners: Int
+        get() {
+            val field = Application::class.java.getDeclaredField("mActivityLifecycleCallbacks")
+            field.isAccessible = true
+            return (field.get(application) as List<*>).size
+        }
 
     companion object {
-        fun network(id: Int): Network = ShadowNetwork.newInstance(id)
+        fun network(id: Int): Network = Network(id)
+
+        fun activity(isChangingConfigurations: Boolean = false): Activity = mock(Activity::class.java).also {
+            doAnswer { isChangingConfigurations }.`when`(it).isChangingConfigurations
+        }
     }
 }
 
-/** Hints in the order in which they came, with the names of their threads. */
-class Heard : HintSink {
-    private val hints = LinkedBlockingQueue<Pair<Hint, Thread>>()
+/** Hints, of those that are of interest, in the order in which they came. */
+class Heard(private val interest: Set<Hint> = Hint.entries.toSet()) : HintSink {
+    private val hints = LinkedBlockingQueue<Hint>()
 
     override fun hint(hint: Hint) {
-        hints.put(hint to Thread.currentThread())
+        if (hint in interest) {
+            hints.put(hint)
+        }
     }
 
     /** What came since the last time. */
-    fun all(): List<Hint> = threads().map { it.first }
-
-    fun threads(): List<Pair<Hint, Thread>> = buildList { hints.drainTo(this) }
+    fun all(): List<Hint> = buildList { hints.drainTo(this) }
 }
