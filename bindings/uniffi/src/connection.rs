@@ -21,6 +21,9 @@ use crate::settings::{CallSettings, Settings, time};
 use crate::transcode::from_json;
 use crate::values::{CallKind, Encoding, Hint, Metrics};
 
+/// A year in milliseconds: as long as timers take, and longer than anybody waits.
+const LONGEST_DELAY: f64 = 365.0 * 24.0 * 3_600_000.0;
+
 /// An access token, none, or why there is none.
 type Token = Result<Option<String>, String>;
 
@@ -107,11 +110,10 @@ impl Connection {
     /// Overflow when too much is queued; cancelled when the connection has ended.
     pub fn start(&self) -> Result<u64, HubFailure> {
         let ticket = self.ticket();
-        self.shared.waiting.lock().starts.push(ticket);
-        if let Err(error) = self.raw.start(ticket) {
-            self.shared.waiting.lock().starts.retain(|waiting| *waiting != ticket);
-            return Err(error.into());
-        }
+        let mut waiting = self.shared.waiting.lock();
+        // Under the lock: they begin in the order in which they were asked for.
+        self.raw.start(ticket)?;
+        waiting.starts.push_back(ticket);
         Ok(ticket)
     }
 
@@ -139,10 +141,19 @@ impl Connection {
         uploads: Vec<u64>,
         settings: Option<CallSettings>,
     ) -> Result<bool, HubFailure> {
+        // The end of a stream is no one thing to wait for: its items are held back as messages are.
+        let has_end = kind != CallKind::Stream;
         let mut request = CallRequest::new(CallId(call), kind.into(), target, self.payload(arguments)?);
         request.uploads = uploads.into_iter().map(UploadId).collect();
         request.options = settings.map_or(Ok(CallOptions::default()), CallSettings::options)?;
-        Ok(self.raw.call(request)?)
+        if has_end {
+            self.shared.begin_call(call);
+        }
+        let made = self.raw.call(request);
+        if !matches!(made, Ok(false)) {
+            self.shared.end_call(call);
+        }
+        Ok(made?)
     }
 
     /// As [`call`](Self::call), without uploads and settings, which is what most calls are: everything that has to be copied
@@ -235,9 +246,13 @@ impl Connection {
         let _ = self.raw.reply(ReplyId::from_raw(reply), Reply::NoHandler);
     }
 
-    /// Answers the question when to try again: after so many milliseconds, or never.
+    /// Answers the question when to try again: after so many milliseconds, a year at most, or never.
     pub fn retry_after(&self, request: u64, delay: Option<f64>) {
-        let delay = delay.map(|delay| Duration::try_from_secs_f64(delay / 1_000.0).unwrap_or_default());
+        let delay = delay.map(|delay| {
+            // What is no number is none to wait for.
+            let millis = if delay.is_nan() { 0.0 } else { delay.clamp(0.0, LONGEST_DELAY) };
+            Duration::from_secs_f64(millis / 1_000.0)
+        });
         self.raw.retry_after(RequestId::from_raw(request), delay);
     }
 

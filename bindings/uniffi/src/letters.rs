@@ -1,14 +1,18 @@
 //! What one connection tells, on its way to the inbox.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
-use hubwire::client::{Cause, ConnectionState, DeliveryId, Reply, ReplyId};
+use hubwire::client::{CallId, Cause, ConnectionState, DeliveryId, Reply, ReplyId};
 use hubwire::protocol::Payload;
 use hubwire::raw::{Listener, Notice as Raw, RawConnection};
 use hubwire::{Error, ErrorKind};
 use parking_lot::Mutex;
+use tokio::time::Sleep;
 
 use crate::failure::Fault;
 use crate::inbox::Inbox;
@@ -16,9 +20,14 @@ use crate::notice::Notice;
 use crate::transcode::to_json;
 use crate::values::{ConnectionEvent, RestoredCall, millis};
 
-/// While messages and items of so many bytes were not released, the connection does not read from its socket. A single one
-/// may be larger.
+/// While messages and items of so many bytes were not released, the connection does not read from its socket, unless a call
+/// waits for its end. A single one may be larger.
 pub const LIMIT: usize = 8 << 20;
+/// The same while a call waits: the handler that nothing gets on without may be what waits for it, and its end is behind the
+/// messages.
+const HARD_LIMIT: usize = 32 << 20;
+/// When nothing was released for so long with that much, calls fail, of which one is what everything waits for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What a message takes besides its bytes.
 const OVERHEAD: usize = 64;
 /// So many are handed over before others had their turn.
@@ -38,12 +47,30 @@ pub(crate) struct Shared {
 struct Room {
     /// Handed over and not released.
     held: usize,
+    /// Grows with each release.
+    releases: u64,
+    /// Calls, but no streams, whose end was not told.
+    calls: HashSet<u64>,
     waker: Option<Waker>,
+}
+
+impl Room {
+    fn is_full(&self) -> bool {
+        self.held >= if self.calls.is_empty() { LIMIT } else { HARD_LIMIT }
+    }
+
+    /// Who waits for room, if there is some.
+    fn wake(&mut self) -> Option<Waker> {
+        if self.is_full() { None } else { self.waker.take() }
+    }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    pub(crate) starts: Vec<u64>,
+    /// That the connection has not begun with.
+    pub(crate) starts: VecDeque<u64>,
+    /// That it is at.
+    begun: Vec<u64>,
     pub(crate) stops: VecDeque<u64>,
 }
 
@@ -68,7 +95,7 @@ impl Shared {
     }
 
     fn is_full(&self) -> bool {
-        self.room.lock().held >= LIMIT
+        self.room.lock().is_full()
     }
 
     fn hold(&self, cost: usize) -> u32 {
@@ -79,11 +106,29 @@ impl Shared {
     pub(crate) fn release(&self, cost: usize) {
         let mut room = self.room.lock();
         room.held = room.held.saturating_sub(cost);
-        let waker = if room.held < LIMIT { room.waker.take() } else { None };
+        room.releases += 1;
+        let waker = room.wake();
         drop(room);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// The end of a call will be waited for.
+    pub(crate) fn begin_call(&self, call: u64) {
+        let mut room = self.room.lock();
+        room.calls.insert(call);
+        // The limit is another now. Somebody who waits at the other one has to see to it that it has an end.
+        let waker = room.waker.take();
+        drop(room);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// It will not, or is not any more.
+    pub(crate) fn end_call(&self, call: u64) {
+        self.room.lock().calls.remove(&call);
     }
 }
 
@@ -93,12 +138,14 @@ pub(crate) struct Letters {
     shared: Arc<Shared>,
     connection: u64,
     unsent: Vec<Notice>,
+    /// Since there is no room and a call waits: until when, and how often something had been released.
+    stalled: Option<(Pin<Box<Sleep>>, u64)>,
 }
 
 impl Letters {
     /// For a connection that has [joined](Inbox::join) the inbox.
     pub(crate) fn new(inbox: Arc<Inbox>, shared: Arc<Shared>, connection: u64) -> Self {
-        Self { inbox, shared, connection, unsent: Vec::new() }
+        Self { inbox, shared, connection, unsent: Vec::new(), stalled: None }
     }
 
     fn invocation(
@@ -120,7 +167,43 @@ impl Letters {
         Ok(Notice::Invocation { target: target.to_owned(), arguments: list, reply, delivery, cost })
     }
 
+    /// Calls fail when nothing else would ever get on.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (releases, waits) = {
+            let room = self.shared.room.lock();
+            (room.releases, !room.calls.is_empty())
+        };
+        if !waits {
+            self.stalled = None;
+            return Poll::Pending;
+        }
+        if self.stalled.as_ref().is_none_or(|(_, before)| *before != releases) {
+            self.stalled = Some((Box::pin(tokio::time::sleep(PATIENCE)), releases));
+        }
+        if let Some((sleep, _)) = &mut self.stalled {
+            ready!(sleep.as_mut().poll(cx));
+        }
+        self.stalled = None;
+        let mut calls: Vec<u64> = self.shared.room.lock().calls.drain().collect();
+        calls.sort_unstable();
+        for call in calls {
+            self.shared.with_raw(|raw| raw.cancel(CallId(call)));
+            let reason = format!(
+                "{} MiB of messages wait for handlers, of which none has ended for {} s, and the end of the call is behind them.",
+                HARD_LIMIT >> 20,
+                PATIENCE.as_secs()
+            );
+            let fault = Fault { kind: crate::failure::ErrorKind::Overflow, reason };
+            self.unsent.push(Notice::Failed { call, fault });
+        }
+        self.flush();
+        Poll::Ready(())
+    }
+
     fn add(&mut self, notice: Raw) {
+        if let Raw::Completed(call, _) = &notice {
+            self.shared.end_call(call.0);
+        }
         let notice = match notice {
             Raw::Invocation { target, arguments, reply, delivery } => {
                 let ids = (reply.map(|reply| reply.get()), delivery.map(|delivery| delivery.get()));
@@ -205,9 +288,14 @@ impl Letters {
             }
             _ => None,
         };
+        if (change.from, change.to) == (ConnectionState::Disconnected, ConnectionState::Connecting) {
+            let mut waiting = self.shared.waiting.lock();
+            let first = waiting.starts.pop_front();
+            waiting.begun.extend(first);
+        }
         self.unsent.push(Notice::State { change: change.into() });
         if let Some(fault) = ended {
-            for ticket in std::mem::take(&mut self.shared.waiting.lock().starts) {
+            for ticket in std::mem::take(&mut self.shared.waiting.lock().begun) {
                 self.unsent.push(Notice::Started { ticket, fault: fault.clone() });
             }
         }
@@ -240,11 +328,16 @@ impl Listener for Letters {
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut room = self.shared.room.lock();
-        if room.held < LIMIT {
-            return Poll::Ready(());
+        {
+            let mut room = self.shared.room.lock();
+            if !room.is_full() {
+                self.stalled = None;
+                return Poll::Ready(());
+            }
+            room.waker = Some(cx.waker().clone());
         }
-        room.waker = Some(cx.waker().clone());
+        // What failed then is no reason to read: the messages are still there.
+        while self.poll_stalled(cx).is_ready() {}
         Poll::Pending
     }
 }
@@ -254,5 +347,107 @@ impl Drop for Letters {
         self.unsent.push(Notice::Ended);
         self.flush();
         self.inbox.leave();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::poll_fn;
+
+    use bytes::Bytes;
+    use hubwire::protocol::Encoding;
+
+    use super::*;
+    use crate::failure::ErrorKind as Kind;
+
+    const MIB: usize = 1 << 20;
+
+    fn letters() -> (Letters, Arc<Shared>, Arc<Inbox>) {
+        let (inbox, shared) = (Arc::<Inbox>::default(), Arc::<Shared>::default());
+        inbox.join();
+        (Letters::new(inbox.clone(), shared.clone(), 1), shared, inbox)
+    }
+
+    /// A message of that many bytes, about; whether it was taken.
+    fn gives(letters: &mut Letters, bytes: usize) -> bool {
+        let arguments = Bytes::from(format!("[\"{}\"]", "x".repeat(bytes)));
+        let arguments = Payload::from_encoder(Encoding::Json, arguments);
+        let notice = Raw::Invocation { target: "event".into(), arguments, reply: None, delivery: None };
+        letters.notice(notice).is_none()
+    }
+
+    fn fill(letters: &mut Letters) -> usize {
+        (0..).take_while(|_| gives(letters, MIB)).count()
+    }
+
+    /// The calls that failed, and nothing else that was told.
+    async fn failed(letters: &mut Letters, inbox: &Inbox) -> Vec<(u64, Kind)> {
+        letters.flush();
+        let notices = inbox.take().await.unwrap().into_iter().flat_map(|batch| batch.notices);
+        let failed = notices.filter_map(|notice| match notice {
+            Notice::Failed { call, fault } => Some((call, fault.kind)),
+            _ => None,
+        });
+        failed.collect()
+    }
+
+    async fn has_room_within(letters: &mut Letters, time: Duration) -> bool {
+        tokio::time::timeout(time, poll_fn(|cx| letters.poll_room(cx))).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_are_held_back_until_they_are_released() {
+        let (mut letters, shared, _) = letters();
+        assert_eq!(fill(&mut letters), LIMIT / MIB);
+        assert!(!has_room_within(&mut letters, Duration::from_secs(3_600)).await);
+        shared.release(2 * MIB);
+        assert!(has_room_within(&mut letters, Duration::ZERO).await);
+        assert!(gives(&mut letters, MIB));
+    }
+
+    /// A handler may wait for a call, and nothing is released before it ends.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_call_waits_behind_is_read() {
+        let (mut letters, shared, _) = letters();
+        shared.begin_call(7);
+        assert_eq!(fill(&mut letters), HARD_LIMIT / MIB);
+        letters.add(Raw::Completed(CallId(7), Ok(None)));
+        shared.release(HARD_LIMIT - LIMIT);
+        assert!(!gives(&mut letters, 1), "no call waits, and there is as much as without");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_begins_later_lets_the_connection_read() {
+        let (mut letters, shared, _) = letters();
+        fill(&mut letters);
+        let wait = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            shared.begin_call(7);
+        };
+        let (has_room, ()) = tokio::join!(has_room_within(&mut letters, Duration::from_secs(2)), wait);
+        assert!(has_room);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_fail_when_nothing_gets_on() {
+        let (mut letters, shared, inbox) = letters();
+        shared.begin_call(8);
+        shared.begin_call(7);
+        fill(&mut letters);
+        assert_eq!(failed(&mut letters, &inbox).await, []);
+        // Slow is not stuck.
+        for _ in 0..10 {
+            assert!(!has_room_within(&mut letters, PATIENCE * 9 / 10).await);
+            shared.release(1);
+        }
+        assert!(!has_room_within(&mut letters, PATIENCE * 11 / 10).await);
+        assert_eq!(failed(&mut letters, &inbox).await, [(7, Kind::Overflow), (8, Kind::Overflow)]);
+        // They are over, and the next one has its time.
+        shared.begin_call(9);
+        assert!(!has_room_within(&mut letters, PATIENCE * 9 / 10).await);
+        gives(&mut letters, 1);
+        shared.release(2 * HARD_LIMIT);
+        assert!(has_room_within(&mut letters, Duration::ZERO).await);
     }
 }

@@ -10,7 +10,8 @@
 //! - Commands are methods of a [`Connection`], of any thread, and return at once. Their ends come as a [`Notice`].
 //! - Payloads are JSON at this border, whatever travels: see [`transcode`].
 //! - Messages and items count until they are [released](Connection::release). While a connection has more than
-//!   [`LIMIT`] of them it does not read from its socket, so a server feels how slow its client is.
+//!   [`LIMIT`] of them it does not read from its socket, so a server feels how slow its client is. It is more while a call
+//!   waits, since a handler may be what waits for it.
 //! - No error is a panic: what cannot be done is a [`HubFailure`], with the kinds of the core.
 
 mod connection;

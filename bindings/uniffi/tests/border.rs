@@ -5,8 +5,8 @@ mod foreign;
 
 use foreign::{Foreign, World, settings};
 use hubwire_ffi::{
-    CallKind, CallSettings, Encoding, ErrorKind, HubFailure, LIMIT, Notice, OutboxSettings, RetrySchedule,
-    Settings,
+    CallKind, CallSettings, ConnectionState, Encoding, ErrorKind, HubFailure, LIMIT, Notice, OutboxSettings,
+    RetrySchedule, Settings,
 };
 use serde_json::{Value, json};
 
@@ -165,6 +165,65 @@ fn what_was_not_released_holds_back_the_server() {
             foreign.connection.release(cost.into());
         }
     }
+}
+
+/// A handler that nothing gets on without may wait for a call, whose end is behind more messages than are held back otherwise.
+#[test]
+fn the_end_of_a_call_is_read_behind_what_waits_for_handlers() {
+    let world = World::new();
+    let foreign = started(&world, Encoding::Json);
+    foreign.call(1, CallKind::Send, "Flood", json!([12_000])).unwrap();
+    let mut held = 0;
+    while held < LIMIT {
+        if let Notice::Invocation { cost, .. } = foreign.next() {
+            held += cost as usize;
+        }
+    }
+    // Made while the connection does not read.
+    foreign.call(2, CallKind::Invoke, "Echo", json!(["there"])).unwrap();
+    assert_eq!(foreign.end(2), Ok(json!("there")));
+}
+
+/// Those that the connection has not come to yet are not ended by the stop before them.
+#[test]
+fn a_stop_ends_no_later_start() {
+    // Nobody answers there.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hub", silent.local_addr().unwrap());
+    let foreign = Foreign::open(settings(url, Encoding::Json)).unwrap();
+    let first = foreign.connection.start().unwrap();
+    foreign.connection.stop();
+    // Some come too early, one does not, and those behind it are too many.
+    let (mut later, mut ended) = (0, Vec::new());
+    let mut has_begun = false;
+    while !has_begun {
+        for _ in 0..50 {
+            foreign.connection.start().unwrap();
+        }
+        later += 50;
+        while !has_begun && ended.len() < later {
+            match foreign.next() {
+                Notice::State { change } => {
+                    has_begun = change.new == ConnectionState::Connecting && !ended.is_empty();
+                }
+                Notice::Started { ticket, fault } => ended.push((ticket, fault.unwrap().kind)),
+                _ => {}
+            }
+        }
+    }
+    foreign.connection.stop();
+    while ended.len() < 1 + later {
+        if let Notice::Started { ticket, fault } = foreign.next() {
+            ended.push((ticket, fault.unwrap().kind));
+        }
+    }
+    let cancelled: Vec<u64> =
+        ended.iter().filter(|(_, kind)| *kind == ErrorKind::Cancelled).map(|(ticket, _)| *ticket).collect();
+    assert_eq!((cancelled.len(), cancelled[0]), (2, first), "each stop has ended one: {ended:?}");
+    assert!(
+        ended.iter().all(|(_, kind)| matches!(kind, ErrorKind::Cancelled | ErrorKind::Misuse)),
+        "{ended:?}"
+    );
 }
 
 #[test]
