@@ -158,15 +158,22 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         val buffer = StreamBuffer(link, options.bufferSize, options.holdBack)
         val id = link.calls.make(CallKind.STREAM, target, arguments, options, buffer)
         buffer.bind { link.calls.cancel(id) }
+        var items = emptyList<StreamBuffer.Item>()
+        // What is before this was let go of.
+        var next = 0
         try {
             while (true) {
-                val items = buffer.take() ?: break
-                for (one in items) {
-                    emit(link.codec.decode({ "An item of '$target'" }, item, one.value))
-                    buffer.taken(one)
+                items = buffer.take() ?: break
+                next = 0
+                while (next < items.size) {
+                    emit(link.codec.decode({ "An item of '$target'" }, item, items[next].value))
+                    buffer.taken(items[next++])
                 }
             }
         } finally {
+            while (next < items.size) {
+                buffer.taken(items[next++])
+            }
             buffer.abandon()
             // Does nothing if it has ended.
             link.calls.cancel(id)

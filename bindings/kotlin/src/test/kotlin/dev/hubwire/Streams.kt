@@ -93,6 +93,25 @@ internal fun Scenarios.streams() {
         same(List(50_000) { it }, items)
     }
 
+    scenario("own.stream.hold-back.left") {
+        val connection = connected()
+        // Of each half is left over: more than the 8 MiB at which the connection stops reading.
+        repeat(30) {
+            val before = connection.metrics().messagesReceived
+            within("the items") {
+                connection.stream<Int>("Count", args(20_000, 0)) { holdBack = true }.first { item ->
+                    if (item == 0) {
+                        // What comes after the first is taken in one piece.
+                        eventually("all of them") { connection.metrics().messagesReceived >= before + 20_000 }
+                    }
+                    item == 10_000
+                }
+            }
+        }
+        same(3, within("a call") { connection.invoke<Int, _, _>("Add", 1, 2) })
+        within("the stop") { connection.stop() }
+    }
+
     scenario("own.call.accepted") {
         val connection = connection()
         val call = connection.call<Int>("Add", args(1, 2))
