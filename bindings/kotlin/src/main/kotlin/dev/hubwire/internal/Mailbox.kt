@@ -83,7 +83,7 @@ internal class Mailbox(private val link: Link, private val handlers: Handlers) {
             }
             for (message in batch) {
                 if (epoch == begun) {
-                    handlers.run(message)
+                    handlers.run(message) { epoch == begun }
                 }
                 link.release(message.cost.toLong())
             }
