@@ -209,9 +209,15 @@ internal fun Scenarios.reconnects() {
                 if (change.to == ConnectionState.Connected) back.complete(Unit)
             }
         }
+        val scheduled = async(start = CoroutineStart.UNDISPATCHED) {
+            connection.events.first { it is HubEvent.RetryScheduled }
+        }
         proxy.cut()
         within("the question") { asked.await() }
         // The core does not wait for ever.
+        within("the next attempt") { scheduled.await() }
+        same(ConnectionState.Reconnecting, connection.state.value, "the state")
+        connection.hint(Hint.Resumed)
         within("the new connection") { back.await() }
         answer.complete(Duration.ZERO)
         within("the answer") { answered.await() }
