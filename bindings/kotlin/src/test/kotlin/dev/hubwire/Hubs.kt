@@ -145,6 +145,15 @@ internal fun Scenarios.hubs() {
         fails(HubException.Refused::class) { bob.sendMessage(room, "gone") }
     }
 
+    scenario("own.hub.chat.join-cancelled") {
+        val connection = connection()
+        val join = async(start = CoroutineStart.UNDISPATCHED) { ChatHubClient(connection).joinConversation("room") }
+        // Not connected: it waits.
+        same(1, connection.pendingCalls, "the calls")
+        join.cancelAndJoin()
+        eventually("the end of the call") { connection.pendingCalls == 0 }
+    }
+
     scenario("hub.tasks") {
         val client = TaskHubClient(
             connected(server.origin + TaskHub.path) {
