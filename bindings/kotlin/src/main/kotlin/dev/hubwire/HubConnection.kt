@@ -20,7 +20,6 @@ import kotlinx.coroutines.flow.asStateFlow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.withContext
 import kotlinx.serialization.KSerializer
-import kotlinx.serialization.serializer
 
 /** Takes back a registration of a handler. */
 public fun interface Registration {
@@ -85,7 +84,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
 
     /** Calls a hub method and waits for its result. Cancelling it cancels the call. */
     public suspend inline fun <reified R> invoke(target: String, arguments: HubArguments): R =
-        invoke(target, arguments, serializer<R>())
+        invoke(target, arguments, serializerOf<R>())
 
     /** As the other, for results whose type is not known when this is compiled. */
     public suspend fun <R> invoke(target: String, arguments: HubArguments, result: KSerializer<R>): R =
@@ -106,7 +105,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         target: String,
         arguments: HubArguments = args(),
         noinline configure: CallOptions.() -> Unit = {},
-    ): HubCall<R> = call(target, arguments, serializer<R>(), configure)
+    ): HubCall<R> = call(target, arguments, serializerOf<R>(), configure)
 
     /** As the other, for results whose type is not known when this is compiled. */
     public fun <R> call(
@@ -142,7 +141,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         target: String,
         arguments: HubArguments,
         noinline configure: StreamOptions.() -> Unit = {},
-    ): Flow<T> = stream(target, arguments, serializer<T>(), configure)
+    ): Flow<T> = stream(target, arguments, serializerOf<T>(), configure)
 
     /** As the other, for items whose type is not known when this is compiled. */
     public fun <T> stream(
