@@ -223,6 +223,10 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         serverTimeout: Duration? = null,
     ): Unit = link.native { configure(url, keepAliveInterval?.millis(), serverTimeout?.millis()) }
 
+    /** Until it was closed, and everything has ended. */
+    @PublishedApi
+    internal suspend fun awaitEnd(): Unit = link.lifecycle.ended.join()
+
     /** What the library answers while it holds its reader: nobody's code may go on there. */
     private suspend fun <T> apart(command: suspend Connection.() -> T): T =
         withContext(Dispatchers.Default) { link.native { command() } }

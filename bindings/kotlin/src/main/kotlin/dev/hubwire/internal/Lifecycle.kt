@@ -11,6 +11,7 @@ import dev.hubwire.StateChange
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.time.Duration
 import kotlinx.coroutines.CancellableContinuation
+import kotlinx.coroutines.Job
 import kotlinx.coroutines.channels.BufferOverflow
 import kotlinx.coroutines.flow.MutableSharedFlow
 import kotlinx.coroutines.flow.MutableStateFlow
@@ -42,6 +43,9 @@ internal class Lifecycle(private val link: Link) {
     /** The question that is open, and the change that goes with its answer. One at a time: see [Link.tell]. */
     private var asked: ULong? = null
     private var askedFor: StateChange? = null
+
+    /** Completed when nothing more happens. */
+    val ended = Job()
 
     /** A stop was asked for and is not done. */
     val isStopping: Boolean get() = stopping.get() > 0
@@ -143,6 +147,7 @@ internal class Lifecycle(private val link: Link) {
             }
             started.forEach { link.resume(it, Result.failure(error())) }
             stopped.forEach { link.resume(it, DONE) }
+            ended.complete()
             link.anchor()
         }
     }
