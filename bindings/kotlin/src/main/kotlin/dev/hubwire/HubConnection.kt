@@ -12,6 +12,8 @@ import dev.hubwire.internal.toPublic
 import dev.hubwire.internal.toWire
 import kotlin.time.Duration
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.SharedFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -150,6 +152,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         item: KSerializer<T>,
         configure: StreamOptions.() -> Unit,
     ): Flow<T> = flow {
+        currentCoroutineContext().ensureActive()
         val options = StreamOptions().apply(configure)
         if (options.bufferSize < 1) {
             throw HubException.Misuse("The option 'bufferSize' must be at least 1: ${options.bufferSize}.")
