@@ -1,10 +1,9 @@
 package dev.hubwire
 
 import dev.hubwire.internal.Argument
-import kotlinx.serialization.serializer
 
 @PublishedApi
-internal inline fun <reified A> argument(value: A): Argument = Argument(serializer<A>(), value)
+internal inline fun <reified A> argument(value: A): Argument = Argument(serializerOf<A>(), value)
 
 /** No arguments. */
 public fun args(): HubArguments = HubArguments(emptyList())

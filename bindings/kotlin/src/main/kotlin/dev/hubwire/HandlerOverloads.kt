@@ -1,7 +1,5 @@
 package dev.hubwire
 
-import kotlinx.serialization.serializer
-
 // Handlers with up to eight arguments.
 
 /** Runs [handler] when the server calls [target]: see [HubConnection.register]. */
@@ -16,14 +14,14 @@ public inline fun <reified A1> HubConnection.on(
     target: String,
     crossinline handler: suspend (A1) -> Unit,
 ): Registration =
-    register(target, listOf(serializer<A1>()), null) { handler(it[0] as A1) }
+    register(target, listOf(serializerOf<A1>()), null) { handler(it[0] as A1) }
 
 /** Runs [handler] when the server calls [target]: see [HubConnection.register]. */
 public inline fun <reified A1, reified A2> HubConnection.on(
     target: String,
     crossinline handler: suspend (A1, A2) -> Unit,
 ): Registration =
-    register(target, listOf(serializer<A1>(), serializer<A2>()), null) { handler(it[0] as A1, it[1] as A2) }
+    register(target, listOf(serializerOf<A1>(), serializerOf<A2>()), null) { handler(it[0] as A1, it[1] as A2) }
 
 /** Runs [handler] when the server calls [target]: see [HubConnection.register]. */
 public inline fun <reified A1, reified A2, reified A3> HubConnection.on(
@@ -33,9 +31,9 @@ public inline fun <reified A1, reified A2, reified A3> HubConnection.on(
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
         ),
         null,
     ) {
@@ -54,10 +52,10 @@ public inline fun <reified A1, reified A2, reified A3, reified A4> HubConnection
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
         ),
         null,
     ) {
@@ -77,11 +75,11 @@ public inline fun <reified A1, reified A2, reified A3, reified A4, reified A5> H
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
         ),
         null,
     ) {
@@ -102,12 +100,12 @@ public inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, r
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
-            serializer<A6>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
+            serializerOf<A6>(),
         ),
         null,
     ) {
@@ -129,13 +127,13 @@ public inline fun <reified A1, reified A2, reified A3, reified A4, reified A5, r
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
-            serializer<A6>(),
-            serializer<A7>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
+            serializerOf<A6>(),
+            serializerOf<A7>(),
         ),
         null,
     ) {
@@ -167,14 +165,14 @@ public inline fun <
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
-            serializer<A6>(),
-            serializer<A7>(),
-            serializer<A8>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
+            serializerOf<A6>(),
+            serializerOf<A7>(),
+            serializerOf<A8>(),
         ),
         null,
     ) {
@@ -195,21 +193,23 @@ public inline fun <reified R> HubConnection.onRequest(
     target: String,
     crossinline handler: suspend () -> R,
 ): Registration =
-    register(target, emptyList(), serializer<R>()) { handler() }
+    register(target, emptyList(), serializerOf<R>()) { handler() }
 
 /** As [on]; what [handler] gives is the answer where the server waits for one. */
 public inline fun <reified R, reified A1> HubConnection.onRequest(
     target: String,
     crossinline handler: suspend (A1) -> R,
 ): Registration =
-    register(target, listOf(serializer<A1>()), serializer<R>()) { handler(it[0] as A1) }
+    register(target, listOf(serializerOf<A1>()), serializerOf<R>()) { handler(it[0] as A1) }
 
 /** As [on]; what [handler] gives is the answer where the server waits for one. */
 public inline fun <reified R, reified A1, reified A2> HubConnection.onRequest(
     target: String,
     crossinline handler: suspend (A1, A2) -> R,
 ): Registration =
-    register(target, listOf(serializer<A1>(), serializer<A2>()), serializer<R>()) { handler(it[0] as A1, it[1] as A2) }
+    register(target, listOf(serializerOf<A1>(), serializerOf<A2>()), serializerOf<R>()) {
+        handler(it[0] as A1, it[1] as A2)
+    }
 
 /** As [on]; what [handler] gives is the answer where the server waits for one. */
 public inline fun <reified R, reified A1, reified A2, reified A3> HubConnection.onRequest(
@@ -219,11 +219,11 @@ public inline fun <reified R, reified A1, reified A2, reified A3> HubConnection.
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
         ),
-        serializer<R>(),
+        serializerOf<R>(),
     ) {
         handler(
             it[0] as A1,
@@ -240,12 +240,12 @@ public inline fun <reified R, reified A1, reified A2, reified A3, reified A4> Hu
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
         ),
-        serializer<R>(),
+        serializerOf<R>(),
     ) {
         handler(
             it[0] as A1,
@@ -263,13 +263,13 @@ public inline fun <reified R, reified A1, reified A2, reified A3, reified A4, re
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
         ),
-        serializer<R>(),
+        serializerOf<R>(),
     ) {
         handler(
             it[0] as A1,
@@ -296,14 +296,14 @@ public inline fun <
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
-            serializer<A6>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
+            serializerOf<A6>(),
         ),
-        serializer<R>(),
+        serializerOf<R>(),
     ) {
         handler(
             it[0] as A1,
@@ -332,15 +332,15 @@ public inline fun <
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
-            serializer<A6>(),
-            serializer<A7>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
+            serializerOf<A6>(),
+            serializerOf<A7>(),
         ),
-        serializer<R>(),
+        serializerOf<R>(),
     ) {
         handler(
             it[0] as A1,
@@ -371,16 +371,16 @@ public inline fun <
     register(
         target,
         listOf(
-            serializer<A1>(),
-            serializer<A2>(),
-            serializer<A3>(),
-            serializer<A4>(),
-            serializer<A5>(),
-            serializer<A6>(),
-            serializer<A7>(),
-            serializer<A8>(),
+            serializerOf<A1>(),
+            serializerOf<A2>(),
+            serializerOf<A3>(),
+            serializerOf<A4>(),
+            serializerOf<A5>(),
+            serializerOf<A6>(),
+            serializerOf<A7>(),
+            serializerOf<A8>(),
         ),
-        serializer<R>(),
+        serializerOf<R>(),
     ) {
         handler(
             it[0] as A1,

@@ -9,7 +9,6 @@ import kotlinx.serialization.descriptors.SerialDescriptor
 import kotlinx.serialization.descriptors.buildClassSerialDescriptor
 import kotlinx.serialization.encoding.Decoder
 import kotlinx.serialization.encoding.Encoder
-import kotlinx.serialization.serializer
 
 /** The arguments of a call, each with its type: see [args]. */
 public class HubArguments @PublishedApi internal constructor(
@@ -27,7 +26,7 @@ public class Upload<T> @PublishedApi internal constructor(
  * The argument for a stream parameter of a hub method. The flow is collected when the call was sent, on the dispatcher
  * of the connection, and no faster than the server reads. If it fails, so does the argument on the server.
  */
-public inline fun <reified T> upload(items: Flow<T>): Upload<T> = Upload(items, serializer<T>())
+public inline fun <reified T> upload(items: Flow<T>): Upload<T> = Upload(items, serializerOf<T>())
 
 /** So that an [Upload] may stand where values do; its items are what is written. */
 internal class UploadSerializer<T>(items: KSerializer<T>) : KSerializer<Upload<T>> {

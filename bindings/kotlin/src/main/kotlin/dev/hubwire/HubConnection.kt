@@ -12,6 +12,8 @@ import dev.hubwire.internal.toPublic
 import dev.hubwire.internal.toWire
 import kotlin.time.Duration
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.SharedFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -20,7 +22,6 @@ import kotlinx.coroutines.flow.asStateFlow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.withContext
 import kotlinx.serialization.KSerializer
-import kotlinx.serialization.serializer
 
 /** Takes back a registration of a handler. */
 public fun interface Registration {
@@ -85,7 +86,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
 
     /** Calls a hub method and waits for its result. Cancelling it cancels the call. */
     public suspend inline fun <reified R> invoke(target: String, arguments: HubArguments): R =
-        invoke(target, arguments, serializer<R>())
+        invoke(target, arguments, serializerOf<R>())
 
     /** As the other, for results whose type is not known when this is compiled. */
     public suspend fun <R> invoke(target: String, arguments: HubArguments, result: KSerializer<R>): R =
@@ -106,7 +107,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         target: String,
         arguments: HubArguments = args(),
         noinline configure: CallOptions.() -> Unit = {},
-    ): HubCall<R> = call(target, arguments, serializer<R>(), configure)
+    ): HubCall<R> = call(target, arguments, serializerOf<R>(), configure)
 
     /** As the other, for results whose type is not known when this is compiled. */
     public fun <R> call(
@@ -142,7 +143,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         target: String,
         arguments: HubArguments,
         noinline configure: StreamOptions.() -> Unit = {},
-    ): Flow<T> = stream(target, arguments, serializer<T>(), configure)
+    ): Flow<T> = stream(target, arguments, serializerOf<T>(), configure)
 
     /** As the other, for items whose type is not known when this is compiled. */
     public fun <T> stream(
@@ -151,6 +152,7 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         item: KSerializer<T>,
         configure: StreamOptions.() -> Unit,
     ): Flow<T> = flow {
+        currentCoroutineContext().ensureActive()
         val options = StreamOptions().apply(configure)
         if (options.bufferSize < 1) {
             throw HubException.Misuse("The option 'bufferSize' must be at least 1: ${options.bufferSize}.")
@@ -158,15 +160,22 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         val buffer = StreamBuffer(link, options.bufferSize, options.holdBack)
         val id = link.calls.make(CallKind.STREAM, target, arguments, options, buffer)
         buffer.bind { link.calls.cancel(id) }
+        var items = emptyList<StreamBuffer.Item>()
+        // What is before this was let go of.
+        var next = 0
         try {
             while (true) {
-                val items = buffer.take() ?: break
-                for (one in items) {
-                    emit(link.codec.decode({ "An item of '$target'" }, item, one.value))
-                    buffer.taken(one)
+                items = buffer.take() ?: break
+                next = 0
+                while (next < items.size) {
+                    emit(link.codec.decode({ "An item of '$target'" }, item, items[next].value))
+                    buffer.taken(items[next++])
                 }
             }
         } finally {
+            while (next < items.size) {
+                buffer.taken(items[next++])
+            }
             buffer.abandon()
             // Does nothing if it has ended.
             link.calls.cancel(id)
@@ -216,6 +225,10 @@ public class HubConnection(url: String, configure: HubConnectionOptions.() -> Un
         keepAliveInterval: Duration? = null,
         serverTimeout: Duration? = null,
     ): Unit = link.native { configure(url, keepAliveInterval?.millis(), serverTimeout?.millis()) }
+
+    /** Until it was closed, and everything has ended. */
+    @PublishedApi
+    internal suspend fun awaitEnd(): Unit = link.lifecycle.ended.join()
 
     /** What the library answers while it holds its reader: nobody's code may go on there. */
     private suspend fun <T> apart(command: suspend Connection.() -> T): T =

@@ -2,6 +2,7 @@ package dev.hubwire
 
 import dev.hubwire.hubs.HubDefinition
 import dev.hubwire.hubs.hub
+import java.util.concurrent.ConcurrentLinkedQueue
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.minutes
 import kotlin.time.Duration.Companion.seconds
@@ -69,12 +70,16 @@ public class HubManager(baseUrl: String, configure: HubManagerOptions.() -> Unit
     private val options = HubManagerOptions().apply(configure)
     private val baseUrl = baseUrl.trimEnd('/')
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
+
+    /** Stops end by themselves, and somebody may wait for them: they outlast the manager. */
+    private val stops = CoroutineScope(SupervisorJob() + Dispatchers.Default)
     private val changes = MutableSharedFlow<HubStateChange>(0, 1_024, BufferOverflow.DROP_OLDEST)
 
     /** Guards everything below; nothing is waited for under it. */
     private val lock = Any()
     private val hubs = LinkedHashMap<String, Hub>()
     private var turn = 0L
+    private var isClosed = false
 
     init {
         require("maxConnections", options.maxConnections >= 1, options.maxConnections)
@@ -166,22 +171,34 @@ public class HubManager(baseUrl: String, configure: HubManagerOptions.() -> Unit
     }
 
     /** Connects hubs, all at the same time. One that fails changes nothing for the others. */
-    public suspend fun connectAll(hubs: Collection<HubDefinition>): List<HubResult> = coroutineScope {
-        hubs.map { hub ->
-            async {
-                try {
-                    HubResult(normal(hub.path), connect(hub), null)
-                } catch (error: HubException) {
-                    HubResult(normal(hub.path), null, error)
-                }
+    public suspend fun connectAll(hubs: Collection<HubDefinition>): List<HubResult> {
+        val taken = ConcurrentLinkedQueue<HubDefinition>()
+        return try {
+            coroutineScope {
+                hubs.map { hub ->
+                    async {
+                        try {
+                            HubResult(normal(hub.path), connect(hub).also { taken += hub }, null)
+                        } catch (error: HubException) {
+                            HubResult(normal(hub.path), null, error)
+                        }
+                    }
+                }.awaitAll()
             }
-        }.awaitAll()
+        } catch (error: Throwable) {
+            // Cancelled: nobody got those that were faster.
+            taken.forEach(::release)
+            throw error
+        }
     }
 
     /** Disconnects a hub, used or not. Its connection and its handlers stay, for the next [connect]. */
     public suspend fun disconnect(path: String) {
         val stopping = synchronized(lock) {
-            val entry = hubs[normal(path)] ?: return
+            val entry = hubs[normal(path)]
+            if (entry == null || isClosed) {
+                return
+            }
             entry.resumes = false
             answer(entry, HubException.Cancelled("${entry.path}: The hub was disconnected."))
             stop(entry)
@@ -194,10 +211,11 @@ public class HubManager(baseUrl: String, configure: HubManagerOptions.() -> Unit
         synchronized(lock) { hubs.keys.toList() }.forEach { launch { disconnect(it) } }
     }
 
-    /** Closes all connections for good. */
+    /** Closes all connections for good. Hubs that are asked for later are refused with [HubException.Misuse]. */
     override fun close() {
         scope.cancel()
         synchronized(lock) {
+            isClosed = true
             hubs.values.forEach { entry ->
                 answer(entry, HubException.Cancelled("${entry.path}: The manager was closed."))
                 entry.connection.close()
@@ -205,27 +223,39 @@ public class HubManager(baseUrl: String, configure: HubManagerOptions.() -> Unit
         }
     }
 
-    private fun entry(hub: HubDefinition): Hub = hubs.getOrPut(normal(hub.path)) {
-        val path = normal(hub.path)
-        val connection = HubConnection(baseUrl + path) {
-            options.configure(this, path)
-            hub(hub)
-        }
-        val entry = Hub(path, connection)
-        // Follows from now on.
-        scope.launch(start = CoroutineStart.UNDISPATCHED) {
-            connection.stateChanges.collect { change ->
-                synchronized(lock) { changed(entry, change) }
-                changes.tryEmit(HubStateChange(path, change))
+    private fun entry(hub: HubDefinition): Hub {
+        requireOpen()
+        return hubs.getOrPut(normal(hub.path)) {
+            val path = normal(hub.path)
+            val connection = HubConnection(baseUrl + path) {
+                options.configure(this, path)
+                hub(hub)
             }
+            val entry = Hub(path, connection)
+            // Follows from now on.
+            scope.launch(start = CoroutineStart.UNDISPATCHED) {
+                connection.stateChanges.collect { change ->
+                    synchronized(lock) { changed(entry, change) }
+                    changes.tryEmit(HubStateChange(path, change))
+                }
+            }
+            entry
         }
-        entry
+    }
+
+    private fun requireOpen() {
+        if (isClosed) {
+            throw HubException.Misuse("The manager was closed.")
+        }
     }
 
     private suspend fun await(entry: Hub) {
         val waiter = CompletableDeferred<Unit>()
         synchronized(lock) {
-            if (entry.connection.state.value == ConnectionState.Connected) {
+            requireOpen()
+            if (entry.isActive && entry.stopping == null &&
+                entry.connection.state.value == ConnectionState.Connected
+            ) {
                 return
             }
             entry.waiters += waiter
@@ -305,6 +335,11 @@ public class HubManager(baseUrl: String, configure: HubManagerOptions.() -> Unit
     }
 
     private fun changed(entry: Hub, change: StateChange) {
+        val isLate = entry.stopping != null || change.to != entry.connection.state.value
+        if (isLate && change.to != ConnectionState.Disconnected) {
+            // From before a stop, or another change follows.
+            return
+        }
         when (change.to) {
             ConnectionState.Connected -> {
                 entry.starting = 0
@@ -369,7 +404,7 @@ public class HubManager(baseUrl: String, configure: HubManagerOptions.() -> Unit
     private fun stop(entry: Hub): Deferred<Unit> {
         deactivate(entry)
         entry.starting = 0
-        return entry.stopping ?: scope.async(start = CoroutineStart.LAZY) {
+        return entry.stopping ?: stops.async(start = CoroutineStart.LAZY) {
             try {
                 entry.connection.stop()
             } catch (_: HubException) {

@@ -1,5 +1,6 @@
 package dev.hubwire
 
+import kotlin.io.encoding.Base64
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.Instant
@@ -14,6 +15,7 @@ import kotlinx.coroutines.flow.flow
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.JsonPrimitive
 
 @Serializable
 internal data class Point(val x: Int, val y: Double, val name: String? = null, val tags: List<String> = emptyList())
@@ -185,6 +187,15 @@ internal fun Scenarios.calls() {
             val echoed: ByteArray = connection.invoke("Echo", bytes)
             holds(echoed.contentEquals(bytes)) { "the bytes are others in $protocol" }
             same(at, connection.invoke<Instant, _>("Echo", at))
+            val maybe: ByteArray? = bytes
+            val echoedMaybe: ByteArray? = connection.invoke("Echo", maybe)
+            holds(echoedMaybe.contentEquals(bytes)) { "the bytes that may be null are others in $protocol" }
+            val text: JsonElement = connection.invoke("Echo", maybe)
+            same(JsonPrimitive(Base64.encode(bytes)), text, "the bytes that may be null")
+            same(null, connection.invoke<ByteArray?, ByteArray?>("Echo", null))
+            val sometime: Instant? = at
+            same(at, connection.invoke<Instant?, _>("Echo", sometime))
+            same(null, connection.invoke<Instant?, Instant?>("Echo", null))
             val blob: Blob = connection.invoke("Echo", Blob(bytes, at))
             holds(blob.data.contentEquals(bytes)) { "the bytes of the object are others in $protocol" }
             same(at, blob.at)

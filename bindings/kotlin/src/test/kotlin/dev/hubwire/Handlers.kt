@@ -5,13 +5,17 @@ import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicInteger
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.yield
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
 
 /** What `AskCaller` says of the answer that it got. */
 @Serializable
@@ -50,7 +54,7 @@ internal fun Scenarios.handlers() {
             val connection = connected { this.protocol = protocol }
             connection.onRequest("twice") { value: Int -> value * 2 }
             val twice: Answer = connection.invoke("AskCaller", "twice", 21)
-            same(Answer(true, kotlinx.serialization.json.JsonPrimitive(42)), twice)
+            same(Answer(true, JsonPrimitive(42)), twice)
             connection.onRequest<Int, Int>("fails") { error("not today") }
             val failed: Answer = connection.invoke("AskCaller", "fails", 1)
             holds(!failed.ok && "not today" in failed.error.orEmpty()) { "the answer is $failed" }
@@ -61,6 +65,18 @@ internal fun Scenarios.handlers() {
             val wrong: Answer = connection.invoke("AskCaller", "twice", "text")
             holds(!wrong.ok && "Argument 1 of 'twice'" in wrong.error.orEmpty()) { "the answer is $wrong" }
         }
+    }
+
+    scenario("own.handler.answer-refused") {
+        val connection = connected { protocol = HubProtocol.MessagePack }
+        val failed = async(start = CoroutineStart.UNDISPATCHED) {
+            connection.events.first { it is HubEvent.HandlerFailed } as HubEvent.HandlerFailed
+        }
+        // Marked as binary, and no text.
+        connection.onRequest("ask") { _: Int -> JsonObject(mapOf("\$binary" to JsonPrimitive(5))) }
+        val answer: Answer = within("the answer") { connection.invoke("AskCaller", "ask", 1) }
+        holds(!answer.ok && !answer.error.isNullOrEmpty()) { "the answer is $answer" }
+        same("ask", within("the event") { failed.await() }.target)
     }
 
     scenario("handler.throws") {
@@ -124,12 +140,16 @@ internal fun Scenarios.handlers() {
                 stopped.complete(Unit)
             }
         }
+        // The stop is asked for before the turn of this one.
+        val second = mutableListOf<Int>()
+        connection.on("event") { value: Int -> second += value }
         connection.send("PushMany", "event", 1_000)
         within("the stop") { stopped.await() }
         same(ConnectionState.Disconnected, connection.state.value, "the state")
         connection.start()
         connection.perform("Void", "")
         same(listOf(0, 1, 2), got)
+        same(listOf(0, 1), second, "what the second handler got")
     }
 
     scenario("own.handler.in-order") {

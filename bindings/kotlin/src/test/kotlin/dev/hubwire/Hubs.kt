@@ -13,7 +13,11 @@ import dev.hubwire.hubs.TaskProgress
 import dev.hubwire.hubs.TaskStarted
 import dev.hubwire.hubs.hub
 import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.flow.first
 import kotlinx.serialization.json.JsonPrimitive
 
@@ -48,6 +52,60 @@ internal fun Scenarios.hubs() {
             holds(manager.connect(interop) === first) { "there are two connections" }
         }
         fails(HubException.Misuse::class, "maxConnections") { HubManager(server.origin) { maxConnections = 0 } }
+    }
+
+    scenario("own.manager.connect-while-stopping") {
+        val interop = "/hubs/interop"
+        HubManager(server.origin).use { manager ->
+            val connection = within("the connection") { manager.connect(interop) }
+            repeat(10) {
+                val before = connection.connectionId
+                val end = async(start = CoroutineStart.UNDISPATCHED) { manager.disconnect(interop) }
+                same(connection, within("the next connection") { manager.connect(interop) })
+                within("the end") { end.await() }
+                same(ConnectionState.Connected, connection.state.value, "the state")
+                holds(connection.connectionId != before) { "it is the connection that was stopped" }
+            }
+        }
+    }
+
+    scenario("own.manager.closed") {
+        val interop = "/hubs/interop"
+        val manager = HubManager(server.origin)
+        val connection = within("the connection") { manager.connect(interop) }
+        val end = async(start = CoroutineStart.UNDISPATCHED) { manager.disconnect(interop) }
+        manager.close()
+        within("the end") { end.await() }
+        connection.awaitState(ConnectionState.Disconnected)
+        within("another end") { manager.disconnect(interop) }
+        fails(HubException.Misuse::class, "The manager was closed.") { manager.connect(interop) }
+        fails(HubException.Misuse::class, "The manager was closed.") { manager.hub("/hubs/delivery") }
+        manager.close()
+    }
+
+    scenario("own.manager.connect-all.cancelled") {
+        val interop = HubDefinition("/hubs/interop")
+        val asked = CompletableDeferred<Unit>()
+        HubManager(server.origin) {
+            idleAfter = 50.milliseconds
+            connections { path ->
+                if (path != interop.path) {
+                    accessToken {
+                        asked.complete(Unit)
+                        awaitCancellation()
+                    }
+                }
+            }
+        }.use { manager ->
+            val all = async(start = CoroutineStart.UNDISPATCHED) {
+                manager.connectAll(listOf(interop, HubDefinition("/hubs/delivery")))
+            }
+            within("the question") { asked.await() }
+            eventually("one of the two") { manager.states[interop.path] == ConnectionState.Connected }
+            all.cancelAndJoin()
+            // Nobody holds it.
+            eventually("its end") { manager.states[interop.path] == ConnectionState.Disconnected }
+        }
     }
 
     scenario("hub.chat") {
@@ -85,6 +143,15 @@ internal fun Scenarios.hubs() {
         bob.deleteMessage(room, sent.messageId)
         bob.leaveConversation(room)
         fails(HubException.Refused::class) { bob.sendMessage(room, "gone") }
+    }
+
+    scenario("own.hub.chat.join-cancelled") {
+        val connection = connection()
+        val join = async(start = CoroutineStart.UNDISPATCHED) { ChatHubClient(connection).joinConversation("room") }
+        // Not connected: it waits.
+        same(1, connection.pendingCalls, "the calls")
+        join.cancelAndJoin()
+        eventually("the end of the call") { connection.pendingCalls == 0 }
     }
 
     scenario("hub.tasks") {

@@ -3,6 +3,7 @@ package dev.hubwire
 import dev.hubwire.internal.Engine
 import java.lang.ref.WeakReference
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
@@ -87,6 +88,19 @@ internal fun Scenarios.lifetimes() {
         holds(within("the call") { waiting.await() }.exceptionOrNull() is HubException) { "the call ended well" }
         holds(within("the stream") { items.await() }.exceptionOrNull() is HubException) { "the stream ended well" }
         connection.awaitState(ConnectionState.Disconnected)
+    }
+
+    scenario("own.close.messages") {
+        val connection = connected()
+        val got = Events<Int>()
+        val all = async(start = CoroutineStart.UNDISPATCHED) { connection.messages<Int>("event").collect(got::push) }
+        eventually("the registration") { connection.isListening }
+        connection.perform("ToCaller", "event", 1)
+        same(1, got.next())
+        connection.close()
+        within("the end of the flow") { all.await() }
+        holds(!connection.isListening) { "something is registered" }
+        same(emptyList<Int>(), within("an empty flow") { connection.messages<Int>("event").toList() })
     }
 
     scenario("own.reader.never-runs-applications") {

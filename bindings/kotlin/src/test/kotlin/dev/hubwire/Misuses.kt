@@ -1,6 +1,7 @@
 package dev.hubwire
 
 import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.flow.flowOf
 import kotlinx.coroutines.flow.toList
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.SerializationException
@@ -22,6 +23,9 @@ internal class Unwritable {
     }
 }
 
+/** Nothing can write it. */
+internal class Unknown
+
 internal fun Scenarios.misuses() {
     scenario("misuse") {
         val misuse = HubException.Misuse::class
@@ -32,6 +36,14 @@ internal fun Scenarios.misuses() {
             connection.invoke<Int, _, _>("Add", 1, Unwritable())
         }
         fails(misuse) { connection.invoke<Int, _>("Echo", Double.NaN) }
+        val unknown = "Serializer for class 'dev.hubwire.Unknown' is not found"
+        fails(misuse, unknown) { connection.send("Void", Unknown()) }
+        fails(misuse, unknown) { connection.invoke<Unknown, _>("Echo", 1) }
+        fails(misuse, unknown) { connection.call<Unknown>("Echo", args(1)) }
+        fails(misuse, unknown) { connection.stream<Unknown, _, _>("Count", 1, 0) }
+        fails(misuse, unknown) { upload(flowOf(Unknown())) }
+        fails(misuse, unknown) { connection.on("unknown") { _: Unknown -> } }
+        fails(misuse, unknown) { connection.onRequest("unknown") { _: Int -> Unknown() } }
         fails(misuse) { connection.on("") { } }
         fails(misuse, "bufferSize") { connection.stream<Int>("Count", args(1, 0)) { bufferSize = 0 }.toList() }
         fails(misuse, "timeout") { connection.call<Int>("Add", args(1, 2)) { timeout = (-1).seconds }.await() }

@@ -4,6 +4,7 @@ import dev.hubwire.internal.Engine
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
@@ -187,6 +188,46 @@ internal fun Scenarios.reconnects() {
         }
         proxy.block()
         fails(HubException.Network::class) { throwing.start() }
+    }
+
+    scenario("own.retry.custom.late") {
+        val asked = CompletableDeferred<Unit>()
+        val answer = CompletableDeferred<Duration>()
+        val answered = CompletableDeferred<Unit>()
+        val connection = proxied(
+            RetrySchedule.custom {
+                asked.complete(Unit)
+                answer.await().also { answered.complete(Unit) }
+            },
+        ) { requestTimeout = 1.seconds }
+        within("the start") { connection.start() }
+        val changes = Events<ConnectionState>()
+        val back = CompletableDeferred<Unit>()
+        val watch = async(start = CoroutineStart.UNDISPATCHED) {
+            connection.stateChanges.collect { change ->
+                changes.push(change.to)
+                if (change.to == ConnectionState.Connected) back.complete(Unit)
+            }
+        }
+        val scheduled = async(start = CoroutineStart.UNDISPATCHED) {
+            connection.events.first { it is HubEvent.RetryScheduled }
+        }
+        proxy.cut()
+        within("the question") { asked.await() }
+        // The core does not wait for ever.
+        within("the next attempt") { scheduled.await() }
+        same(ConnectionState.Reconnecting, connection.state.value, "the state")
+        connection.hint(Hint.Resumed)
+        within("the new connection") { back.await() }
+        answer.complete(Duration.ZERO)
+        within("the answer") { answered.await() }
+        // Behind what the answer may have changed.
+        same(3, connection.call<Int>("Add", args(1, 2)).await())
+        same(ConnectionState.Connected, connection.state.value, "the state")
+        connection.stop()
+        val seen = changes.take(4)
+        same("[Reconnecting, Connected, Disconnecting, Disconnected]", "$seen", "the states")
+        watch.cancelAndJoin()
     }
 
     scenario("hints") {

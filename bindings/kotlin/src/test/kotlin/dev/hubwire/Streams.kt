@@ -7,7 +7,12 @@ import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.flowOf
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.launch
 
 internal fun Scenarios.streams() {
     scenario("stream.down") {
@@ -51,6 +56,11 @@ internal fun Scenarios.streams() {
                     ),
                 )
             }
+            // Of the application's own: the upload is wanted.
+            fails(HubException.Refused::class, "HubException: of another connection") {
+                val broken = flow<Int> { throw HubException.Cancelled("of another connection") }
+                connection.invoke<Int, _>("Sum", upload(broken))
+            }
             val sums = Events<Int>()
             connection.on("sum") { sum: Int -> sums.push(sum) }
             connection.send("SumToCaller", "sum", upload(flowOf(1, 2, 3)))
@@ -68,6 +78,19 @@ internal fun Scenarios.streams() {
             }
         }
         same(0, connection.pendingCalls, "the calls")
+    }
+
+    scenario("own.stream.cancelled-before") {
+        val connection = connected()
+        val end = CompletableDeferred<Throwable?>()
+        launch(start = CoroutineStart.UNDISPATCHED) {
+            currentCoroutineContext().cancel()
+            // Nobody is to look at the argument.
+            val items = connection.stream<Int, _>("Count", Unwritable())
+            end.complete(runCatching { items.collect { } }.exceptionOrNull())
+        }
+        val error = end.await()
+        holds(error is CancellationException) { "it ended with $error" }
     }
 
     scenario("own.stream.overflow") {
@@ -91,6 +114,25 @@ internal fun Scenarios.streams() {
             connection.stream<Int>("Count", args(50_000, 0)) { holdBack = true }.toList()
         }
         same(List(50_000) { it }, items)
+    }
+
+    scenario("own.stream.hold-back.left") {
+        val connection = connected()
+        // Of each half is left over: more than the 8 MiB at which the connection stops reading.
+        repeat(30) {
+            val before = connection.metrics().messagesReceived
+            within("the items") {
+                connection.stream<Int>("Count", args(20_000, 0)) { holdBack = true }.first { item ->
+                    if (item == 0) {
+                        // What comes after the first is taken in one piece.
+                        eventually("all of them") { connection.metrics().messagesReceived >= before + 20_000 }
+                    }
+                    item == 10_000
+                }
+            }
+        }
+        same(3, within("a call") { connection.invoke<Int, _, _>("Add", 1, 2) })
+        within("the stop") { connection.stop() }
     }
 
     scenario("own.call.accepted") {

@@ -108,7 +108,7 @@ public class ChatHubClient(connection: HubConnection) : HubClient(connection) {
 
     /**
      * Sends a message to a conversation that was joined; returns the message as everybody gets it. A [durable] one
-     * outlives the process.
+     * outlives the process, and who waits for it.
      */
     @OptIn(ExperimentalUuidApi::class)
     public suspend fun sendMessage(
@@ -129,7 +129,8 @@ public class ChatHubClient(connection: HubConnection) : HubClient(connection) {
     /** Begins to hear what is said there. */
     public suspend fun joinConversation(conversationId: String) {
         // Before what an earlier process has left in the outbox: nothing can be said where one has not joined.
-        connection.call<Unit>("JoinConversation", args(conversationId)) { priority = Priority.Critical }.await()
+        connection.call<Unit>("JoinConversation", args(conversationId)) { priority = Priority.Critical }
+            .awaitOrCancel()
     }
 
     /** Ends that. */

@@ -1,10 +1,12 @@
 package dev.hubwire.hubs
 
+import dev.hubwire.HubCall
 import dev.hubwire.HubConnection
 import dev.hubwire.HubConnectionOptions
 import dev.hubwire.HubException
 import dev.hubwire.JoinMethod
 import dev.hubwire.Registration
+import kotlinx.coroutines.CancellationException
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.builtins.nullable
@@ -61,6 +63,14 @@ public abstract class HubClient(
             }
             handler(value, whole)
         }
+    }
+
+    /** Waits for the end of the call. Cancelling that cancels the call, too. */
+    protected suspend fun <R> HubCall<R>.awaitOrCancel(): R = try {
+        await()
+    } catch (error: CancellationException) {
+        cancel()
+        throw error
     }
 
     private companion object {

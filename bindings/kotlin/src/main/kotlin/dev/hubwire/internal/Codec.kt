@@ -9,6 +9,7 @@ import kotlin.time.Instant
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.builtins.ByteArraySerializer
+import kotlinx.serialization.builtins.nullable
 import kotlinx.serialization.builtins.serializer
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.modules.SerializersModule
@@ -77,6 +78,9 @@ internal class Codec(json: Json, protocol: HubProtocol) {
     private fun wire(serializer: KSerializer<*>): KSerializer<*> = when {
         serializer === BYTES -> Base64Bytes
         serializer === INSTANT -> Timestamp
+        // Made anew each time.
+        serializer == BYTES_OR_NULL -> BASE64_OR_NULL
+        serializer == INSTANT_OR_NULL -> TIMESTAMP_OR_NULL
         else -> serializer
     }
 
@@ -84,6 +88,10 @@ internal class Codec(json: Json, protocol: HubProtocol) {
         private val EMPTY = "[]".encodeToByteArray()
         private val BYTES = ByteArraySerializer()
         private val INSTANT = Instant.serializer()
+        private val BYTES_OR_NULL = BYTES.nullable
+        private val INSTANT_OR_NULL = INSTANT.nullable
+        private val BASE64_OR_NULL = Base64Bytes.nullable
+        private val TIMESTAMP_OR_NULL = Timestamp.nullable
 
         /** Decoders quote what they read behind it. */
         fun firstLine(error: Throwable): String =

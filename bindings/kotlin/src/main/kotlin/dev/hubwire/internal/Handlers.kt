@@ -42,8 +42,11 @@ internal class Handlers(private val link: Link) {
         synchronized(entry) { entry.list = entry.list.filter { it !== handler } }
     }
 
-    /** Runs the handlers of one message, in order; one that fails does not stop the others. */
-    suspend fun run(message: Notice.Invocation) {
+    /**
+     * Runs the handlers of one message, in order; one that fails does not stop the others. Gives up as soon as the
+     * message [isWanted] no more: whoever would hear of its end is gone by then.
+     */
+    suspend fun run(message: Notice.Invocation, isWanted: () -> Boolean) {
         val target = message.target
         val list = find(target)?.list.orEmpty()
         var failure = if (list.isEmpty()) "No handler is registered for '$target'." else null
@@ -51,6 +54,9 @@ internal class Handlers(private val link: Link) {
         var answer: ByteArray? = null
         var answers = 0
         for (handler in list) {
+            if (!isWanted()) {
+                return
+            }
             try {
                 val value = handler.action(decode(handler, message))
                 if (message.reply != null && handler.result != null) {
@@ -69,13 +75,19 @@ internal class Handlers(private val link: Link) {
             }
         }
         message.reply?.let { reply ->
-            link.quietly {
-                when {
-                    answers > 1 -> replyError(reply, "Client provided multiple results.")
-                    thrown != null -> replyError(reply, thrown)
-                    answer != null -> reply(reply, answer)
-                    else -> replyNone(reply)
+            try {
+                link.native {
+                    when {
+                        answers > 1 -> replyError(reply, "Client provided multiple results.")
+                        thrown != null -> replyError(reply, thrown)
+                        answer != null -> reply(reply, answer)
+                        else -> replyNone(reply)
+                    }
                 }
+            } catch (error: HubException) {
+                // The border does not take everything that can be written; and the server waits.
+                link.tell { it.emit(HubEvent.HandlerFailed(target, error)) }
+                link.quietly { replyError(reply, textOf(error)) }
             }
         }
         message.delivery?.let { delivery -> link.quietly { handled(delivery, failure) } }

@@ -11,6 +11,7 @@ import dev.hubwire.StateChange
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.time.Duration
 import kotlinx.coroutines.CancellableContinuation
+import kotlinx.coroutines.Job
 import kotlinx.coroutines.channels.BufferOverflow
 import kotlinx.coroutines.flow.MutableSharedFlow
 import kotlinx.coroutines.flow.MutableStateFlow
@@ -38,6 +39,13 @@ internal class Lifecycle(private val link: Link) {
     private val starts = HashMap<Long, CancellableContinuation<Unit>>()
     private val stops = HashMap<Long, CancellableContinuation<Unit>>()
     private val stopping = AtomicInteger()
+
+    /** The question that is open, and the change that goes with its answer. One at a time: see [Link.tell]. */
+    private var asked: ULong? = null
+    private var askedFor: StateChange? = null
+
+    /** Completed when nothing more happens. */
+    val ended = Job()
 
     /** A stop was asked for and is not done. */
     val isStopping: Boolean get() = stopping.get() > 0
@@ -117,6 +125,7 @@ internal class Lifecycle(private val link: Link) {
     fun stopped(ticket: Long) {
         stopping.decrementAndGet()
         link.tell {
+            settle()
             if (state.value == ConnectionState.Disconnecting) {
                 change(ConnectionState.Disconnected, StateCause.Requested)
             }
@@ -128,6 +137,7 @@ internal class Lifecycle(private val link: Link) {
     /** Nothing more happens. */
     fun end(error: () -> HubException) {
         link.tell {
+            forget()
             change(ConnectionState.Disconnected, StateCause.Requested)
             val (started, stopped) = synchronized(lock) {
                 val all = starts.values.toList() to stops.values.toList()
@@ -137,6 +147,7 @@ internal class Lifecycle(private val link: Link) {
             }
             started.forEach { link.resume(it, Result.failure(error())) }
             stopped.forEach { link.resume(it, DONE) }
+            ended.complete()
             link.anchor()
         }
     }
@@ -145,16 +156,23 @@ internal class Lifecycle(private val link: Link) {
 
     /** As the core says. */
     fun follow(change: StateChange) {
+        settle()
         // A stop that was asked for is all that counts until it is done.
         if (state.value != ConnectionState.Disconnecting || change.to == ConnectionState.Disconnected) {
             change(change.to, change.cause)
         }
     }
 
-    /** As [follow], unless the state has changed while somebody was asked. */
-    fun followIfStill(change: StateChange) {
-        if (state.value == change.from) {
-            follow(change)
+    /** Somebody is asked when to try again. If there is to be another attempt, that is a [change] of the state. */
+    fun ask(request: ULong, change: StateChange?) {
+        asked = request
+        askedFor = change
+    }
+
+    /** The answer. One that comes when the core has gone on without it changes nothing. */
+    fun answered(request: ULong, goesOn: Boolean) {
+        if (asked == request) {
+            if (goesOn) settle() else forget()
         }
     }
 
@@ -162,9 +180,24 @@ internal class Lifecycle(private val link: Link) {
         when (event) {
             is HubEvent.OutboxChanged -> outbox = event.outbox
             is HubEvent.QualityChanged -> quality = event.quality
+            is HubEvent.RetryScheduled -> settle()
             else -> Unit
         }
         events.tryEmit(event)
+    }
+
+    /** The core goes on: what depended on an answer has happened, if it is still due. */
+    private fun settle() {
+        val due = askedFor
+        forget()
+        if (due != null && state.value == due.from) {
+            change(due.to, due.cause)
+        }
+    }
+
+    private fun forget() {
+        asked = null
+        askedFor = null
     }
 
     private fun disconnecting() {

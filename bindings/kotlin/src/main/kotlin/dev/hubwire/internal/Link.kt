@@ -148,8 +148,7 @@ internal class Link(url: String, val options: HubConnectionOptions) {
 
     private fun receive(notice: Notice) {
         when (notice) {
-            is Notice.Invocation ->
-                if (lifecycle.isStopping) release(notice.cost.toLong()) else mailbox.add(notice)
+            is Notice.Invocation -> mailbox.add(notice)
             is Notice.Item ->
                 if (calls.item(notice.call.toLong(), notice.value, notice.cost.toLong())) {
                     release(notice.cost.toLong())

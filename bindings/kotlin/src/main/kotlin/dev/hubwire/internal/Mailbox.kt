@@ -16,9 +16,18 @@ internal class Mailbox(private val link: Link, private val handlers: Handlers) {
 
     /** Of the reader's thread: what came in the batch that it is at. */
     private var incoming = ArrayList<Notice.Invocation>()
+    private var incomingEpoch = 0
 
     fun add(message: Notice.Invocation) {
-        incoming.add(message)
+        if (incoming.isEmpty()) {
+            // Before the look at the stop: one that is asked for in between is seen by [flush].
+            incomingEpoch = epoch
+        }
+        if (link.lifecycle.isStopping) {
+            link.release(message.cost.toLong())
+        } else {
+            incoming.add(message)
+        }
     }
 
     /** The batch is over. */
@@ -26,16 +35,24 @@ internal class Mailbox(private val link: Link, private val handlers: Handlers) {
         if (incoming.isEmpty()) {
             return
         }
-        val wakes = synchronized(lock) {
-            if (queue.isEmpty()) {
-                queue = incoming.also { incoming = queue }
-            } else {
-                queue.addAll(incoming)
-                incoming.clear()
+        var wakes = false
+        val isWanted = synchronized(lock) {
+            val isWanted = incomingEpoch == epoch
+            if (isWanted) {
+                if (queue.isEmpty()) {
+                    queue = incoming.also { incoming = queue }
+                } else {
+                    queue.addAll(incoming)
+                    incoming.clear()
+                }
+                wakes = !isDraining
+                isDraining = true
             }
-            val wakes = !isDraining
-            isDraining = true
-            wakes
+            isWanted
+        }
+        if (!isWanted) {
+            incoming.forEach { link.release(it.cost.toLong()) }
+            incoming.clear()
         }
         if (wakes) {
             link.scope.launch { drain() }
@@ -66,7 +83,7 @@ internal class Mailbox(private val link: Link, private val handlers: Handlers) {
             }
             for (message in batch) {
                 if (epoch == begun) {
-                    handlers.run(message)
+                    handlers.run(message) { epoch == begun }
                 }
                 link.release(message.cost.toLong())
             }

@@ -14,6 +14,8 @@ internal class Questions(private val link: Link) {
     fun retry(question: Notice.Retry) {
         val reason = question.fault.toException()
         val context = RetryContext(question.previousRetryCount.toInt(), question.elapsed.milliseconds, reason)
+        val change = question.change?.toPublic()
+        link.tell { it.ask(question.request, change) }
         link.scope.launch {
             val delay = try {
                 (link.options.retry?.kind as? RetrySchedule.Kind.Custom)?.policy?.nextDelay(context)
@@ -22,10 +24,7 @@ internal class Questions(private val link: Link) {
                 // As if it had given up.
                 null
             }
-            val change = question.change?.takeIf { delay != null }?.toPublic()
-            if (change != null) {
-                link.tell { it.followIfStill(change) }
-            }
+            link.tell { it.answered(question.request, delay != null) }
             link.quietly { retryAfter(question.request, delay?.millis()) }
         }
     }

@@ -41,11 +41,18 @@ internal class Uploads(private val link: Link) {
     }
 
     private suspend fun drain(id: Long, upload: Upload<*>) {
+        var isUnwanted = false
         val failure: String? = try {
             upload.items.collect { item ->
                 val value = link.codec.encode("An item of an upload", upload.serializer, item)
                 val before = rooms.value
-                if (!link.native { upload(id.toULong(), value) }) {
+                val hasRoom = try {
+                    link.native { upload(id.toULong(), value) }
+                } catch (error: HubException.Cancelled) {
+                    isUnwanted = true
+                    throw error
+                }
+                if (!hasRoom) {
                     rooms.first { it != before }
                 }
             }
@@ -55,7 +62,7 @@ internal class Uploads(private val link: Link) {
             if (error is CancellationException) {
                 currentCoroutineContext().ensureActive()
             }
-            if (error is HubException.Cancelled) {
+            if (isUnwanted) {
                 return
             }
             textOf(error)
