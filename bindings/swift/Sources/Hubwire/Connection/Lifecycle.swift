@@ -7,6 +7,8 @@ final class Lifecycle: Sendable {
     var connectionID: String?
     var starts: [UInt64: Promise<Void>] = [:]
     var stops: [UInt64: Promise<Void>] = [:]
+    /// What all ended with: from then on nothing begins, for nobody would end it.
+    var end: HubError?
   }
 
   private let state = Locked(State())
@@ -29,6 +31,7 @@ final class Lifecycle: Sendable {
   /// Begins a start. Under the lock, as its end may come before this returns.
   func start(_ core: HubwireFFI.Connection) throws -> (ticket: UInt64, end: Promise<Void>) {
     try state.withLock { state in
+      if let end = state.end { throw end }
       let ticket: UInt64
       do { ticket = try core.start() } catch { throw HubError(failure: error) }
       let end = Promise<Void>()
@@ -41,9 +44,10 @@ final class Lifecycle: Sendable {
     state.withLock { $0.starts[ticket] != nil }
   }
 
-  /// Begins a stop: from now on that is all that counts.
-  func stop(_ core: HubwireFFI.Connection) -> Promise<Void> {
+  /// Begins a stop: from now on that is all that counts. Nil when there is nothing to stop any more.
+  func stop(_ core: HubwireFFI.Connection) -> Promise<Void>? {
     state.withLock { state in
+      guard state.end == nil else { return nil }
       let end = Promise<Void>()
       state.stops[core.stop()] = end
       if state.state != .disconnected {
@@ -57,7 +61,7 @@ final class Lifecycle: Sendable {
   func follow(_ change: HubwireFFI.StateChange) {
     let new = ConnectionState(change.new)
     state.withLock { state in
-      if state.state != .disconnecting || new == .disconnected {
+      if state.end == nil, state.state != .disconnecting || new == .disconnected {
         self.change(&state, to: new, StateChange.Cause(change.cause))
       }
     }
@@ -82,7 +86,7 @@ final class Lifecycle: Sendable {
   /// Nothing happens any more.
   func end(_ error: HubError) {
     let (starts, stops) = state.withLock { state in
-      defer { (state.starts, state.stops) = ([:], [:]) }
+      defer { (state.starts, state.stops, state.end) = ([:], [:], state.end ?? error) }
       change(&state, to: .disconnected, .failed(error))
       return (Array(state.starts.values), Array(state.stops.values))
     }
