@@ -52,4 +52,21 @@ let races: [Scenario] = [
     try equal(states.all.last?.new, .connected, "state")
     try equal(hub.state, .connected, "state")
   },
+  Scenario("own.manager-races") { test in
+    var options = HubManagerOptions()
+    options.maxConnections = 1
+    for _ in 0..<20 {
+      let manager = try HubManager(baseURL: test.server.url("/"), options: options)
+      _ = try await within("the hub") { try await manager.connect("/hubs/interop") }
+      await manager.release("/hubs/interop")
+      // There is one place: the other one is idle, or is not.
+      async let second = manager.connectAll(["/hubs/delivery"])
+      async let first = manager.connectAll(["/hubs/interop"])
+      let connected = try await within("both") { [results = await first + second] in
+        results.filter { if case .success = $0.connection { true } else { false } }
+      }
+      try equal(connected.count, 1, "hubs for one place")
+      await manager.disconnectAll()
+    }
+  },
 ]
