@@ -69,4 +69,19 @@ let races: [Scenario] = [
       await manager.disconnectAll()
     }
   },
+  Scenario("own.messages-cancelled") { test in
+    let hub = try test.hub(test.server.url("/hubs/delivery"))
+    try await hub.start()
+    let got = Events<JSON>()
+    let messages = hub.messages("event", as: JSON.self)
+    let loop = Task { for await message in messages { got.push(message) } }
+    let read = try await hub.invoke("Deliver", "event", ["n": 1]) as String
+    _ = try await got.next("the message")
+    try equal(await hub.invoke("Outcome", read) as String, "acknowledged", "outcome")
+    loop.cancel()
+    await loop.value
+    let late = try await hub.invoke("Deliver", "event", ["n": 2]) as String
+    try equal(await hub.invoke("Outcome", late) as String, "failed: No handler is registered for 'event'.", "outcome")
+    for await message in messages { throw Failure("after the end: \(message)") }
+  },
 ]
