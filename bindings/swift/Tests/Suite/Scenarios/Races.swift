@@ -84,4 +84,26 @@ let races: [Scenario] = [
     try equal(await hub.invoke("Outcome", late) as String, "failed: No handler is registered for 'event'.", "outcome")
     for await message in messages { throw Failure("after the end: \(message)") }
   },
+  Scenario("own.log-bound") { test in
+    let lines = Events<String>()
+    let gate = DispatchSemaphore(value: 0)
+    let blocked = Counter()
+    let hub = try test.hub {
+      $0.log = { _, line in
+        if blocked.add() == 1 { gate.wait() }
+        lines.push(line)
+      }
+    }
+    let done = Events<Int>()
+    hub.on("done") { (number: Int) in done.push(number) }
+    try await hub.start()
+    try await hub.invoke("PushMany", "nobody", 3_000)
+    try await hub.invoke("ToCaller", "done", 1)
+    _ = try await done.next("the last message")
+    gate.signal()
+    let line = try await lines.next("what was left out") { $0.contains("left out") }
+    let missing = Int(line.prefix { $0.isNumber }) ?? 0
+    let logged = lines.all.filter { $0.contains("'nobody'") }.count
+    try check(missing > 0 && logged <= 1_000 && missing + logged >= 3_000, "\(line), \(logged) were not")
+  },
 ]
