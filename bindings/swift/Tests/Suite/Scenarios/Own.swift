@@ -176,4 +176,12 @@ let own: [Scenario] = [
       }
     }
   },
+  Scenario("own.defaults") { _ in
+    let decoder = JSONDecoder()
+    decoder.dateDecodingStrategy = .iso8601
+    let text = #"{"messageId":"1","conversationId":"2","userId":"3","content":"4","timestamp":"2025-01-01T00:00:00Z"}"#
+    try equal(try decoder.decode(ChatMessage.self, from: Data(text.utf8)).edited, false, "edited")
+    let failed = try decoder.decode(TaskFailed.self, from: Data(#"{"taskId":"1","error":"2"}"#.utf8))
+    try equal(failed.isRetryable, false, "isRetryable")
+  },
 ]
