@@ -64,8 +64,8 @@ extension HubConnection {
   /// The messages of that method, from now on, as a sequence of their first arguments.
   ///
   /// A message counts as handled when it waits for its reader. At most `limit` wait; one more is refused with the kind Overflow.
-  /// Ends when the connection is closed, with ``off(_:)``, when the task of a loop is cancelled, and when it and its iterators are
-  /// let go of.
+  /// Ends when the connection is closed, with ``off(_:)``, when the task of a loop is cancelled, and when it and its
+  /// iterators are let go of.
   public func messages<Value: Decodable & Sendable>(
     _ target: String, as type: Value.Type = Value.self, limit: Int = 10_000
   ) -> HubMessages<Value> {

@@ -58,7 +58,8 @@ struct Codec: @unchecked Sendable {
 private func text(of date: Date, _ encoder: any Encoder) throws -> String {
   guard let text = Moment.text(of: date) else {
     let what = "A date \(date.timeIntervalSince1970) s from 1970 is no time as in RFC 3339."
-    throw EncodingError.invalidValue(date, EncodingError.Context(codingPath: encoder.codingPath, debugDescription: what))
+    let context = EncodingError.Context(codingPath: encoder.codingPath, debugDescription: what)
+    throw EncodingError.invalidValue(date, context)
   }
   return text
 }

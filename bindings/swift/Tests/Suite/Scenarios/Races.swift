@@ -39,8 +39,8 @@ let races: [Scenario] = [
     open.yield()
     try await hub.start()
     try await hub.invoke("Add", 1, 1)
-    try equal(
-      states.all.map(\.new), [.connecting, .connected, .disconnecting, .disconnected, .connecting, .connected], "states")
+    let expected: [ConnectionState] = [.connecting, .connected, .disconnecting, .disconnected, .connecting, .connected]
+    try equal(states.all.map(\.new), expected, "states")
     // Nor for this one: the core goes on without.
     try await test.proxy.cut()
     _ = try await asked.next("the question")
