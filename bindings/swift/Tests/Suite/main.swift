@@ -7,6 +7,7 @@ if arguments.first == "life" {
   try await life(arguments)
 } else {
   let files = try Files(arguments)
-  let all = connecting + calling + streaming + handling + reconnecting + outbox + delivering + vectors + own + hubs + examples(files)
+  let core = connecting + calling + streaming + handling + reconnecting + outbox + delivering + vectors
+  let all = core + own + races + hubs + examples(files)
   exit(try await runAll(all, files) ? 0 : 1)
 }

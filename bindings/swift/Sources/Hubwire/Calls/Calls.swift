@@ -14,9 +14,15 @@ final class Calls: Sendable {
     var uploads: [UInt64] = []
   }
 
+  private struct Entries {
+    var list: [UInt64: Pending] = [:]
+    /// What they all ended with: from then on there is none, for nobody would end it.
+    var end: HubError?
+  }
+
   private let link: Link
   private let uploads: Uploads
-  private let entries = Locked<[UInt64: Pending]>([:])
+  private let entries = Locked(Entries())
   /// Commands have to reach the core in the order of their ids.
   private let lastID = Locked<UInt64>(0)
 
@@ -25,7 +31,7 @@ final class Calls: Sendable {
     uploads = Uploads(link: link, codec: codec)
   }
 
-  var count: Int { entries.withLock { $0.count } }
+  var count: Int { entries.withLock { $0.list.count } }
 
   /// Makes a call. Throws why it cannot be made; `pending` hears nothing then.
   func make(_ target: String, _ arguments: Arguments, _ settings: HubwireFFI.CallSettings?, _ pending: Pending) throws
@@ -41,7 +47,10 @@ final class Calls: Sendable {
         pending.uploads.append(last)
         uploads.add(last, upload)
       }
-      entries.withLock { $0[id] = pending }
+      if let end = add(id, pending) {
+        uploads.stop(pending.uploads)
+        throw end
+      }
       do {
         let isOver = try core.call(
           call: id, kind: pending.kind, target: target, arguments: arguments.json, uploads: pending.uploads,
@@ -60,11 +69,13 @@ final class Calls: Sendable {
 
   /// A call that the store brought back.
   func restore(_ id: UInt64, _ pending: Pending) {
-    entries.withLock { $0[id] = pending }
+    if let end = add(id, pending) {
+      pending.end(.failure(end))
+    }
   }
 
   func cancel(_ id: UInt64) {
-    if entries.withLock({ $0[id] != nil }) {
+    if entries.withLock({ $0.list[id] != nil }) {
       link.core?.cancel(call: id)
     }
   }
@@ -79,12 +90,12 @@ final class Calls: Sendable {
 
   /// How much of the cost may be released.
   func item(_ id: UInt64, _ value: Data, _ cost: UInt64) -> UInt64 {
-    guard let item = entries.withLock({ $0[id]?.item }) else { return cost }
+    guard let item = entries.withLock({ $0.list[id]?.item }) else { return cost }
     return item(value, cost)
   }
 
   func queued(_ id: UInt64) {
-    entries.withLock { $0[id]?.queued }?()
+    entries.withLock { $0.list[id]?.queued }?()
   }
 
   func uploadStarted(_ upload: UInt64) {
@@ -99,11 +110,11 @@ final class Calls: Sendable {
     uploads.room()
   }
 
-  /// Ends them all.
+  /// Ends them all; there are no more.
   func end(_ error: HubError) {
     let all = entries.withLock { entries in
-      defer { entries = [:] }
-      return Array(entries.values)
+      defer { (entries.list, entries.end) = ([:], entries.end ?? error) }
+      return Array(entries.list.values)
     }
     uploads.stopAll()
     for pending in all {
@@ -111,9 +122,19 @@ final class Calls: Sendable {
     }
   }
 
+  /// Says why not, if all have ended.
+  private func add(_ id: UInt64, _ pending: Pending) -> HubError? {
+    entries.withLock { entries in
+      if entries.end == nil {
+        entries.list[id] = pending
+      }
+      return entries.end
+    }
+  }
+
   @discardableResult
   private func forget(_ id: UInt64, failed: Bool) -> Pending? {
-    let pending = entries.withLock { $0.removeValue(forKey: id) }
+    let pending = entries.withLock { $0.list.removeValue(forKey: id) }
     // What was only sent may still be uploading.
     if let pending, failed || pending.kind != .send {
       uploads.stop(pending.uploads)

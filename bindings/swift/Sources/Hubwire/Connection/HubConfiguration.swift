@@ -56,7 +56,8 @@ public struct HubConfiguration: Sendable {
   public var json = HubJSON()
   /// What tells the connection of the network and the application. See ``PlatformHints``.
   public var hints: [any PlatformHints] = []
-  /// What hears what happens, for people who look for a fault. Called one at a time.
+  /// What hears what happens, for people who look for a fault. Called one at a time. At most 1,000 lines wait for
+  /// it; more are left out, and counted in a line.
   public var log: (@Sendable (HubLogLevel, String) -> Void)?
 
   /// The defaults, for that hub.

@@ -24,7 +24,7 @@ public final class HubConnection: Sendable {
   let calls: Calls
   let handlers: Handlers
   let log: Log
-  private let lifecycle = Lifecycle()
+  private let lifecycle: Lifecycle
   private let eventBroadcast: Broadcast<ConnectionEvent>
   private let number = Locked<UInt64>(0)
   private let last = Locked(Last())
@@ -52,6 +52,7 @@ public final class HubConnection: Sendable {
     codec = Codec(configuration.json, encoding: configuration.encoding)
     link = Link()
     log = Log(configuration.log)
+    lifecycle = Lifecycle(log: log)
     eventBroadcast = Broadcast()
     calls = Calls(link: link, codec: codec)
     handlers = Handlers(link: link, codec: codec, log: log, events: eventBroadcast)
@@ -262,7 +263,7 @@ public final class HubConnection: Sendable {
       case .room:
         calls.room()
       case .state(let change):
-        follow(change)
+        lifecycle.follow(change)
       case .started(let ticket, let fault):
         lifecycle.started(ticket, fault)
       case .stopped(let ticket):
@@ -286,15 +287,11 @@ public final class HubConnection: Sendable {
     settle()
   }
 
-  private func follow(_ change: HubwireFFI.StateChange) {
-    log(.info, "\(ConnectionState(change.old).rawValue) -> \(ConnectionState(change.new).rawValue)")
-    lifecycle.follow(change)
-  }
-
   private func follow(_ event: ConnectionEvent) {
     switch event {
     case .outboxChanged(let outbox): last.withLock { $0.outbox = outbox }
     case .qualityChanged(let quality): last.withLock { $0.quality = quality }
+    case .retryScheduled: lifecycle.retryScheduled()
     default: break
     }
     log(.debug, "\(event)")
@@ -303,6 +300,7 @@ public final class HubConnection: Sendable {
 
   private func askPolicy(_ request: UInt64, _ context: RetryContext, _ change: HubwireFFI.StateChange?) {
     guard case .custom(let policy) = configuration.retry.schedule else { return }
+    lifecycle.asked(request, change)
     Task { [weak self] in
       var delay: Duration?
       do {
@@ -311,8 +309,8 @@ public final class HubConnection: Sendable {
         self?.log(.error, "The retry policy failed: \(reason(of: error))")
       }
       guard let self else { return }
-      if delay != nil, let change {
-        follow(change)
+      if delay != nil {
+        lifecycle.answered(request)
       }
       link.core?.retryAfter(request: request, delay: delay?.milliseconds)
     }

@@ -7,11 +7,20 @@ final class Lifecycle: Sendable {
     var connectionID: String?
     var starts: [UInt64: Promise<Void>] = [:]
     var stops: [UInt64: Promise<Void>] = [:]
+    /// A policy was asked and has said nothing: what changes unless it gives up.
+    var question: (request: UInt64, change: HubwireFFI.StateChange)?
+    /// What all ended with: from then on nothing begins, for nobody would end it.
+    var end: HubError?
   }
 
+  private let log: Log
   private let state = Locked(State())
   private let changes = Broadcast<StateChange>()
   private let states = Broadcast<ConnectionState>()
+
+  init(log: Log) {
+    self.log = log
+  }
 
   var current: ConnectionState { state.withLock { $0.state } }
   var connectionID: String? { state.withLock { $0.connectionID } }
@@ -29,6 +38,7 @@ final class Lifecycle: Sendable {
   /// Begins a start. Under the lock, as its end may come before this returns.
   func start(_ core: HubwireFFI.Connection) throws -> (ticket: UInt64, end: Promise<Void>) {
     try state.withLock { state in
+      if let end = state.end { throw end }
       let ticket: UInt64
       do { ticket = try core.start() } catch { throw HubError(failure: error) }
       let end = Promise<Void>()
@@ -41,9 +51,10 @@ final class Lifecycle: Sendable {
     state.withLock { $0.starts[ticket] != nil }
   }
 
-  /// Begins a stop: from now on that is all that counts.
-  func stop(_ core: HubwireFFI.Connection) -> Promise<Void> {
+  /// Begins a stop: from now on that is all that counts. Nil when there is nothing to stop any more.
+  func stop(_ core: HubwireFFI.Connection) -> Promise<Void>? {
     state.withLock { state in
+      guard state.end == nil else { return nil }
       let end = Promise<Void>()
       state.stops[core.stop()] = end
       if state.state != .disconnected {
@@ -55,12 +66,36 @@ final class Lifecycle: Sendable {
 
   /// What the core says.
   func follow(_ change: HubwireFFI.StateChange) {
-    let new = ConnectionState(change.new)
     state.withLock { state in
-      if state.state != .disconnecting || new == .disconnected {
-        self.change(&state, to: new, StateChange.Cause(change.cause))
+      if ConnectionState(change.new) == .disconnected {
+        // It was given up, or stopped: nothing was tried again.
+        state.question = nil
+      }
+      goOn(&state)
+      follow(&state, change)
+    }
+  }
+
+  /// A policy is asked. The change goes with what it answers.
+  func asked(_ request: UInt64, _ change: HubwireFFI.StateChange?) {
+    state.withLock { state in
+      goOn(&state)
+      state.question = change.map { (request, $0) }
+    }
+  }
+
+  /// That policy wants another attempt. Too late, it changes nothing.
+  func answered(_ request: UInt64) {
+    state.withLock { state in
+      if state.question?.request == request {
+        goOn(&state)
       }
     }
+  }
+
+  /// There will be another attempt, whether the policy has answered or not.
+  func retryScheduled() {
+    state.withLock { goOn(&$0) }
   }
 
   func started(_ ticket: UInt64, _ fault: HubwireFFI.Fault?) {
@@ -71,6 +106,7 @@ final class Lifecycle: Sendable {
   func stopped(_ ticket: UInt64) {
     let end = state.withLock { state in
       let end = state.stops.removeValue(forKey: ticket)
+      state.question = nil
       if state.stops.isEmpty, state.state == .disconnecting {
         change(&state, to: .disconnected, .requested)
       }
@@ -82,7 +118,7 @@ final class Lifecycle: Sendable {
   /// Nothing happens any more.
   func end(_ error: HubError) {
     let (starts, stops) = state.withLock { state in
-      defer { (state.starts, state.stops) = ([:], [:]) }
+      defer { (state.starts, state.stops, state.question, state.end) = ([:], [:], nil, state.end ?? error) }
       change(&state, to: .disconnected, .failed(error))
       return (Array(state.starts.values), Array(state.stops.values))
     }
@@ -94,6 +130,21 @@ final class Lifecycle: Sendable {
   func finish() {
     changes.finish()
     states.finish()
+  }
+
+  private func goOn(_ state: inout State) {
+    if let (_, change) = state.question {
+      state.question = nil
+      follow(&state, change)
+    }
+  }
+
+  private func follow(_ state: inout State, _ change: HubwireFFI.StateChange) {
+    let new = ConnectionState(change.new)
+    log(.info, "\(ConnectionState(change.old).rawValue) -> \(new.rawValue)")
+    if state.end == nil, state.state != .disconnecting || new == .disconnected {
+      self.change(&state, to: new, StateChange.Cause(change.cause))
+    }
   }
 
   /// Under the lock, so that nobody hears of changes in another order.

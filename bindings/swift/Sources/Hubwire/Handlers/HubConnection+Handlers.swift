@@ -64,18 +64,22 @@ extension HubConnection {
   /// The messages of that method, from now on, as a sequence of their first arguments.
   ///
   /// A message counts as handled when it waits for its reader. At most `limit` wait; one more is refused with the kind Overflow.
-  /// Ends when the connection is closed, with ``off(_:)``, and when it and its iterators are let go of.
+  /// Ends when the connection is closed, with ``off(_:)``, when the task of a loop is cancelled, and when it and its
+  /// iterators are let go of.
   public func messages<Value: Decodable & Sendable>(
     _ target: String, as type: Value.Type = Value.self, limit: Int = 10_000
   ) -> HubMessages<Value> {
     let (stream, continuation) = AsyncStream.makeStream(of: Value.self, bufferingPolicy: .bufferingOldest(max(1, limit)))
     let registration = register(target, removed: { continuation.finish() }) { codec, message in
       let value = try message.argument(0, type, codec)
-      if case .dropped = continuation.yield(value) {
-        throw HubError.overflow("More than \(limit) messages of '\(message.target)' wait for a reader.")
+      switch continuation.yield(value) {
+      case .enqueued: return nil
+      case .terminated: throw HubError.cancelled("Nobody reads the messages of '\(message.target)' any more.")
+      default: throw HubError.overflow("More than \(limit) messages of '\(message.target)' wait for a reader.")
       }
-      return nil
     }
+    // Those that come later are for other handlers, or are refused.
+    continuation.onTermination = { _ in registration.cancel() }
     return HubMessages(stream: stream, source: MessageSource(registration))
   }
 

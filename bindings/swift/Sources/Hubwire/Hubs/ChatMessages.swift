@@ -7,7 +7,20 @@ public struct ChatMessage: Codable, Hashable, Sendable {
   public let userId: String
   public let content: String
   public let timestamp: Date
+  /// False where nothing is said of it.
   public let edited: Bool
+}
+
+extension ChatMessage {
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    messageId = try fields.decode(String.self, forKey: .messageId)
+    conversationId = try fields.decode(String.self, forKey: .conversationId)
+    userId = try fields.decode(String.self, forKey: .userId)
+    content = try fields.decode(String.self, forKey: .content)
+    timestamp = try fields.decode(Date.self, forKey: .timestamp)
+    edited = try fields.decodeIfPresent(Bool.self, forKey: .edited) ?? false
+  }
 }
 
 /// Somebody came or went.

@@ -57,7 +57,7 @@ public actor HubManager {
     let entry = try entry(hub)
     entry.uses += 1
     do {
-      if entry.connection.state != .connected {
+      if !entry.isConnected {
         try await wait(entry)
       }
       return entry.connection
@@ -145,7 +145,7 @@ public actor HubManager {
     do {
       try claim(entry)
       // It may have been connected before it was watched.
-      if entry.connection.state == .connected {
+      if entry.isConnected {
         promise.resolve(.success(()))
       }
       try await promise.get()
@@ -209,7 +209,8 @@ public actor HubManager {
   private func changed(_ path: String, _ change: StateChange) {
     guard let entry = hubs[path] else { return }
     switch change.new {
-    case .connected:
+    // What is being stopped was connected for those before.
+    case .connected where entry.stopping == nil:
       entry.starting = 0
       activate(entry)
       entry.answer(.success(()))

@@ -25,6 +25,9 @@ final class ManagedHub {
     watcher?.cancel()
   }
 
+  /// And is to be.
+  var isConnected: Bool { connection.state == .connected && stopping == nil }
+
   /// Nobody would miss it.
   var isIdle: Bool {
     uses == 0 && waiters.isEmpty && !connection.isListening && connection.pendingCalls == 0

@@ -24,7 +24,17 @@ public struct TaskCompleted: Codable, Hashable, Sendable {
 public struct TaskFailed: Codable, Hashable, Sendable {
   public let taskId: String
   public let error: String
+  /// False where nothing is said of it.
   public let isRetryable: Bool
+}
+
+extension TaskFailed {
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    taskId = try fields.decode(String.self, forKey: .taskId)
+    error = try fields.decode(String.self, forKey: .error)
+    isRetryable = try fields.decodeIfPresent(Bool.self, forKey: .isRetryable) ?? false
+  }
 }
 
 /// A task was taken back.

@@ -3,7 +3,7 @@ import Foundation
 /// How values become JSON and back. It is the same for all encodings: the core makes MessagePack of it.
 ///
 /// Unless the closures say otherwise, `Data` travels as binary data (base64 in JSON) and `Date` as a time as in RFC 3339, in
-/// UTC, which is what .NET makes of `byte[]` and `DateTime`.
+/// UTC, which is what .NET makes of `byte[]` and `DateTime`. A `Date` outside of the years 0 to 9999 cannot be encoded.
 public struct HubJSON: Sendable {
   /// Changes the encoder of a connection, once: its keys, its dates.
   public var configureEncoder: (@Sendable (JSONEncoder) -> Void)?
@@ -27,11 +27,11 @@ struct Codec: @unchecked Sendable {
         try ["$binary": data.base64EncodedString()].encode(to: encoder)
       }
       encoder.dateEncodingStrategy = .custom { date, encoder in
-        try ["$timestamp": Moment.text(of: date)].encode(to: encoder)
+        try ["$timestamp": text(of: date, encoder)].encode(to: encoder)
       }
     } else {
       encoder.dateEncodingStrategy = .custom { date, encoder in
-        try Moment.text(of: date).encode(to: encoder)
+        try text(of: date, encoder).encode(to: encoder)
       }
     }
     decoder.dateDecodingStrategy = .custom { decoder in
@@ -53,6 +53,15 @@ struct Codec: @unchecked Sendable {
   func decode<Value: Decodable>(_ type: Value.Type, from json: Data) throws -> Value {
     try decoder.decode(type, from: json)
   }
+}
+
+private func text(of date: Date, _ encoder: any Encoder) throws -> String {
+  guard let text = Moment.text(of: date) else {
+    let what = "A date \(date.timeIntervalSince1970) s from 1970 is no time as in RFC 3339."
+    let context = EncodingError.Context(codingPath: encoder.codingPath, debugDescription: what)
+    throw EncodingError.invalidValue(date, context)
+  }
+  return text
 }
 
 /// What a decoder says, in one line.

@@ -3,9 +3,15 @@ import Foundation
 /// Times as texts as in RFC 3339, with fractions of any length: those of .NET have seven digits, which Foundation's own
 /// formatters do not read.
 enum Moment {
-  static func text(of date: Date) -> String {
+  /// From 0000 to 9999, in microseconds.
+  private static let years: Range<Int64> = -62_167_219_200_000_000..<253_402_300_800_000_000
+
+  /// Nil for what has no year of four digits, and for what is no time.
+  static func text(of date: Date) -> String? {
     // Microseconds are what a Double has for times of this century.
-    var micros = Int64((date.timeIntervalSince1970 * 1e6).rounded())
+    guard var micros = Int64(exactly: (date.timeIntervalSince1970 * 1e6).rounded()), years.contains(micros) else {
+      return nil
+    }
     let days = floorDivide(micros, 86_400_000_000)
     micros -= days * 86_400_000_000
     let (year, month, day) = civil(days)

@@ -166,4 +166,22 @@ let own: [Scenario] = [
     hub.close()
     try equal(await states.next(), nil, "the end")
   },
+  Scenario("own.times") { test in
+    for encoding in HubEncoding.allCases {
+      let hub = try test.hub { $0.encoding = encoding }
+      for seconds in [Double.nan, .infinity, -.infinity, 1e300, -9_223_372_036_854.775, 253_402_300_800] {
+        let call = hub.call("Echo", Date(timeIntervalSince1970: seconds), returning: JSON.self)
+        let error = try await within("the end of the call") { try await failure { _ = try await call.value } }
+        try equal(error.kind, .misuse, "\(seconds): \(error)")
+      }
+    }
+  },
+  Scenario("own.defaults") { _ in
+    let decoder = JSONDecoder()
+    decoder.dateDecodingStrategy = .iso8601
+    let text = #"{"messageId":"1","conversationId":"2","userId":"3","content":"4","timestamp":"2025-01-01T00:00:00Z"}"#
+    try equal(try decoder.decode(ChatMessage.self, from: Data(text.utf8)).edited, false, "edited")
+    let failed = try decoder.decode(TaskFailed.self, from: Data(#"{"taskId":"1","error":"2"}"#.utf8))
+    try equal(failed.isRetryable, false, "isRetryable")
+  },
 ]
