@@ -117,6 +117,19 @@ let own: [Scenario] = [
     for _ in hubs { _ = try await got.next("a message") }
     try equal(Set(got.all), Set(0..<50), "messages")
   },
+  Scenario("own.calls-behind-much") { test in
+    let hub = try await test.started()
+    let count = 150_000
+    let done = Events<Int>()
+    hub.on("event") { [weak hub] (value: Int) in
+      // Its end comes behind more messages than a connection reads that nobody handles.
+      if value == 0, let hub { done.push(try await hub.invoke("Add", 1, 2) as Int) }
+      if value == count - 1 { done.push(value) }
+    }
+    try await hub.send("PushMany", "event", count)
+    try equal(await done.next("a call behind them"), 3, "sum")
+    try equal(await done.next("the last one"), count - 1, "message")
+  },
   Scenario("own.use-after-stop") { test in
     let hub = try await test.started()
     await hub.stop()

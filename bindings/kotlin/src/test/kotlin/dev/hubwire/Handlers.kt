@@ -129,6 +129,21 @@ internal fun Scenarios.handlers() {
         same(1, within("the bottom") { done.await() })
     }
 
+    scenario("own.handler.calls-behind-much") {
+        val connection = connected()
+        val count = 150_000
+        val sum = CompletableDeferred<Int>()
+        val last = CompletableDeferred<Int>()
+        connection.on("event") { value: Int ->
+            // Its end comes behind more messages than a connection reads that nobody handles.
+            if (value == 0) sum.complete(connection.invoke("Add", 1, 2))
+            if (value == count - 1) last.complete(value)
+        }
+        connection.send("PushMany", "event", count)
+        same(3, within("a call behind them") { sum.await() })
+        within("the last one") { last.await() }
+    }
+
     scenario("handler.stops") {
         val connection = connected()
         val got = mutableListOf<Int>()
