@@ -156,7 +156,8 @@ public class HubManager(baseUrl: String, configure: HubManagerOptions.() -> Unit
      *
      * - `Timeout` when it takes longer than 30 s; it is not given up for that;
      * - `Overflow` when there are as many connections as there may be, and none is idle;
-     * - `Cancelled` when the hub is disconnected meanwhile;
+     * - `Cancelled` when the hub is disconnected meanwhile, or the manager closed;
+     * - `Misuse` when that was closed before;
      * - the error of `start` when that fails.
      */
     public suspend fun connect(hub: HubDefinition): HubConnection {

@@ -86,8 +86,10 @@ internal class Handlers(private val link: Link) {
                 }
             } catch (error: HubException) {
                 // The border does not take everything that can be written; and the server waits.
-                link.tell { it.emit(HubEvent.HandlerFailed(target, error)) }
-                link.quietly { replyError(reply, textOf(error)) }
+                if (!link.isClosed) {
+                    link.tell { it.emit(HubEvent.HandlerFailed(target, error)) }
+                    link.quietly { replyError(reply, textOf(error)) }
+                }
             }
         }
         message.delivery?.let { delivery -> link.quietly { handled(delivery, failure) } }
