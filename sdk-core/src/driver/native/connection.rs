@@ -183,6 +183,10 @@ impl HubConnection {
     }
 
     /// As [`on`](Self::on), for a handler that returns a future; the next message waits until it is done.
+    ///
+    /// When 256 messages wait, the connection reads nothing more until one is done. A handler that waits for a call of its own
+    /// connection then waits for ever, since the end of the call is not read either: such a call belongs into a task of its
+    /// own.
     pub fn on_async<Args>(
         &self,
         target: &str,
