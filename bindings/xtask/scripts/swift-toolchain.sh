@@ -9,26 +9,11 @@ say() { printf 'swift-toolchain: %s\n' "$*" >&2; }
 [ -e "$OUT/.complete" ] && { say "ready"; exit 0; }
 command -v patchelf >/dev/null || { say "patchelf is missing: apt-get install patchelf"; exit 1; }
 
-mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -1; }
-
-# A package index of its own, so that the machine's apt is left as it is.
+. "$(dirname "$0")/debs.sh"
 A=$(mktemp -d)
 trap 'rm -rf "$A"' EXIT
-mkdir -p "$A"/{lists/partial,archives/partial,state,parts}
-: > "$A/state/status"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${DEBIAN_MIRROR:-$(mirror)} trixie main" > "$A/sources.list"
-cat > "$A/apt.conf" <<CONF
-Dir::State "$A/state"; Dir::State::lists "$A/lists"; Dir::State::status "$A/state/status";
-Dir::Cache "$A"; Dir::Cache::archives "$A/archives"; Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";
-Dir::Etc::sourcelist "$A/sources.list"; Dir::Etc::sourceparts "$A/parts"; Dir::Etc::preferencesparts "$A/parts";
-Dir::Etc::preferences "/dev/null";
-Acquire::Languages "none"; Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-APT::Sandbox::User ""; APT::Install-Recommends "false"; Acquire::Retries "3";
-CONF
-export APT_CONFIG=$A/apt.conf
 say "downloads about 550 MB"
-apt-get update -qq >&2
-apt-get install -y -qq --download-only swiftlang libstdc++-14-dev libc6-dev >&2
+fetch_debs "$A" trixie "$(dpkg --print-architecture)" swiftlang libstdc++-14-dev libc6-dev
 
 rm -rf "$OUT"
 mkdir -p "$OUT"/usr/{bin,sbin,lib,lib64}
