@@ -40,7 +40,7 @@ public final class ChatHubClient: Sendable {
   }
 
   /// Sends a message to a conversation that was joined; returns it as everybody gets it. `messageID` is chosen at random unless
-  /// set; a durable one outlives the process.
+  /// set; a durable one outlives the process, and the task that waits for it.
   @discardableResult
   public func sendMessage(
     _ content: String, to conversation: String, messageID: String = UUID().uuidString.lowercased(),
@@ -49,7 +49,8 @@ public final class ChatHubClient: Sendable {
     // For the server it ends the writing.
     typing.forget(conversation)
     let draft = Draft(conversationId: conversation, content: content, messageId: messageID)
-    return try await connection.invoke("SendMessage", draft, options: CallOptions(isDurable: isDurable))
+    guard isDurable else { return try await connection.invoke("SendMessage", draft) }
+    return try await connection.call("SendMessage", draft, options: CallOptions(isDurable: true), returning: ChatMessage.self).value
   }
 
   /// Begins to hear of a conversation.

@@ -195,6 +195,22 @@ let own: [Scenario] = [
       }
     }
   },
+  Scenario("own.hub.chat.cancelled") { test in
+    // Not connected: calls wait. One that is durable goes on without the task that waited for it.
+    let store = test.folder.appendingPathComponent("outbox.redb")
+    let hub = try test.hub { $0.outbox.store = store }
+    let chat = ChatHubClient(hub)
+    let joining = Task { try await chat.join("room") }
+    let sending = Task { try await chat.sendMessage("hello", to: "room", isDurable: true) }
+    _ = try await until("both calls") { hub.pendingCalls == 2 ? true : nil }
+    joining.cancel()
+    sending.cancel()
+    _ = try await until("the end of one call") { hub.pendingCalls == 1 ? true : nil }
+    for result in [await joining.result.map { _ in }, await sending.result.map { _ in }] {
+      guard case .failure(let error) = result, error is CancellationError else { throw Failure("\(result)") }
+    }
+    try equal(hub.pendingCalls, 1, "calls that wait")
+  },
   Scenario("own.defaults") { _ in
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
