@@ -50,6 +50,7 @@ fn maven() -> Command {
 
 /// The file to copy compiles, and hints what Android tells it.
 fn adapter() -> Result<()> {
+    kotlin::forget_classes(&folder())?;
     run(maven().arg(format!("-Dhubwire.programs={}", kotlin::programs()?.display())).arg("verify"))
 }
 

@@ -134,5 +134,12 @@ fn native_library() -> Result<()> {
 }
 
 fn jar() -> Result<()> {
+    forget_classes(&output())?;
     run(maven().args(["-DskipTests", "package"]))
+}
+
+/// The compiler leaves what it has made of code that is not there any more, and it would be in the jar.
+pub(crate) fn forget_classes(output: &Path) -> Result<()> {
+    native::empty(&output.join("classes"))?;
+    native::empty(&output.join("test-classes"))
 }
